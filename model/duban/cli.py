@@ -1,0 +1,178 @@
+"""The command line: `duban extract` and `duban show`."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator
+from enum import Enum
+from html import escape
+from pathlib import Path
+from typing import Annotated, TextIO
+
+import typer
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from duban.document import Document
+from duban.files import texts
+from duban.render import COLOURS, NAMES, to_terminal
+from duban.tagger import Tagger, load
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="督办: who ordered what, of whom, to what end.")
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+errors = Console(stderr=True, soft_wrap=True, highlight=False)
+
+Model = Annotated[str | None, typer.Option(help="A folder or a Hub id; the model that comes with duban if left out.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
+
+
+class Format(str, Enum):
+    """What `extract` writes."""
+
+    jsonl = "jsonl"
+    csv = "csv"
+    html = "html"
+
+
+def _tagger(model: str | None, device: str, batch_size: int = 16) -> Tagger:
+    try:
+        return load(model, device=device, batch_size=batch_size)
+    except (OSError, ValueError) as error:
+        errors.print(f"duban: {error}", style="red", markup=False)
+        raise typer.Exit(2) from None
+
+
+@app.command()
+def extract(
+    paths: Annotated[
+        list[Path], typer.Argument(help=".txt, .jsonl and .html files, folders, or - for standard input.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Where to write; standard output if left out.")
+    ] = None,
+    format: Annotated[
+        Format, typer.Option(help="A document a line, a directive a row, or a page to read.")
+    ] = Format.jsonl,
+    model: Model = None,
+    device: Device = "auto",
+    batch_size: Annotated[int, typer.Option(help="Windows that the model reads at once.", min=1)] = 16,
+) -> None:
+    """Read reports and write what was ordered. What cannot be read is named, and the rest goes on."""
+    complaints: list[str] = []
+
+    def complain(line: str) -> None:
+        complaints.append(line)
+        errors.print(f"duban: {line}", style="red", markup=False)
+
+    tagger = _tagger(model, device, batch_size)
+    ids: deque[str] = deque()
+
+    def given() -> Iterator[str]:
+        for id_, text in texts(paths, complain):
+            ids.append(id_)
+            yield text
+
+    done = TextColumn("{task.completed:.0f} reports, {task.fields[characters]:,} characters")
+    target = sys.stdout if out is None else out.open("w", encoding="utf-8", newline="")
+    with Progress(
+        SpinnerColumn(), done, TimeElapsedColumn(), console=errors, transient=True, disable=not errors.is_terminal
+    ) as progress:
+        task = progress.add_task("", total=None, characters=0)
+        characters = 0
+        write = _WRITERS[format](target)
+        for document in tagger.stream(given()):
+            write(ids.popleft(), document)
+            characters += len(document.text)
+            progress.update(task, advance=1, characters=characters)
+    if out is not None:
+        target.close()
+    if complaints:
+        raise typer.Exit(1)
+
+
+def _jsonl(target: TextIO) -> Callable[[str, Document], None]:
+    def write(id_: str, document: Document) -> None:
+        record = {"id": id_, **document.to_dict()}
+        line = json.dumps(record, ensure_ascii=False)
+        if _LONE_SURROGATE.search(line):  # no valid Unicode, so it can only be written escaped
+            line = json.dumps(record)
+        target.write(line + "\n")
+        target.flush()
+
+    return write
+
+
+def _csv(target: TextIO) -> Callable[[str, Document], None]:
+    rows = csv.writer(target, lineterminator="\n")
+    rows.writerow(["id", "start", "end", "directive", "issuer", "issuer_posts", "addressee", "targets", "score"])
+
+    def write(id_: str, document: Document) -> None:
+        for d in document.directives:
+            whom = d.addressee.text if d.addressee else ""
+            targets = "；".join(t.text for t in d.targets)
+            rows.writerow(
+                [id_, d.start, d.end, d.text, d.issuer or "", "、".join(d.issuer_posts), whom, targets, d.score]
+            )
+        target.flush()
+
+    return write
+
+
+def _html(target: TextIO) -> Callable[[str, Document], None]:
+    target.write('<!doctype html><meta charset="utf-8"><title>duban</title>\n')
+    target.write('<body style="max-width:50em;margin:auto;line-height:1.8">\n')
+
+    def write(id_: str, document: Document) -> None:
+        target.write(f"<h2>{escape(id_)}</h2>\n{document.to_html()}\n".encode("utf-8", "replace").decode())
+        target.flush()
+
+    return write
+
+
+_WRITERS = {Format.jsonl: _jsonl, Format.csv: _csv, Format.html: _html}
+
+
+@app.command()
+def show(
+    file: Annotated[Path, typer.Argument(help="A report, or - for standard input.")],
+    model: Model = None,
+    device: Device = "auto",
+) -> None:
+    """Print a report with its spans coloured, and tables of officials, directives and targets."""
+    failed: list[str] = []
+    given = list(texts([file], failed.append))
+    for line in failed:
+        errors.print(f"duban: {line}", style="red", markup=False)
+    if given:
+        tagger = _tagger(model, device)
+        for document in tagger.predict([text for _, text in given]):
+            _show(document, Console(highlight=False))
+    if failed:
+        raise typer.Exit(1)
+
+
+def _show(document: Document, console: Console) -> None:
+    console.print(to_terminal(document))
+    legend = "  ".join(f"[{COLOURS[label]} bold]{NAMES[label]} {label}[/]" for label in COLOURS if label != "DIRECTIVE")
+    console.print(f"\n{legend}  [underline]{NAMES['DIRECTIVE']} DIRECTIVE[/]\n")
+    officials = Table("官员 official", "职务 posts", "次 mentions", title="Officials")
+    for o in document.officials:
+        officials.add_row(o.name, "；".join(o.posts), str(len(o.mentions)))
+    directives = Table("issuer", "addressee", "directive", "targets", "score", title="Directives")
+    for d in document.directives:
+        whom = d.addressee.text if d.addressee else ""
+        directives.add_row(d.issuer or "", whom, d.text, "；".join(t.text for t in d.targets), f"{d.score:.2f}")
+    targets = Table("target", "in a directive", "score", title="Targets")
+    for t in document.targets:
+        targets.add_row(t.text, "yes" if t.directive else "no", f"{t.score:.2f}")
+    for table in (officials, directives, targets):
+        console.print(table)
+
+
+if __name__ == "__main__":
+    app()

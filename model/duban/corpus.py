@@ -1,0 +1,209 @@
+"""Annotated reports: one JSON Lines format, its loader and its checks.
+
+A line is an object with the keys of FIELDS. A composed report carries its text; real news carries none, only where it
+comes from (`source`, `id`) and the SHA-256 of `title + "\\n" + text`, and the loader joins it with the news that the
+user has. `spans` is a list of {"start", "end", "label", "issuer"}; `issuer` is null for all labels but DIRECTIVE.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import logging
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from duban.labels import EDGE_PUNCTUATION, LABELS, LINE_BREAKS, encode
+from duban.markup import Mark
+
+if TYPE_CHECKING:
+    import datasets
+
+logger = logging.getLogger(__name__)
+
+FIELDS = ("id", "source", "sha256", "text", "date", "kind", "split", "annotator", "reviewer", "spans")
+COMPOSED = "composed"
+KINDS = ("meeting", "inspection", "instruction", "other")
+SPLITS = ("train", "dev", "test")
+#: The issuer of words that the text gives to a meeting, a body or a document.
+MEETING = "会议"
+
+
+class AnnotationError(ValueError):
+    """An annotated file breaks the format or a hard rule of the guidelines; the message names file and line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """An annotated report with its text. `date` is YYYY-MM-DD; offsets of `marks` count code points of `text`."""
+
+    id: str
+    source: str
+    text: str
+    date: str
+    kind: str
+    split: str
+    annotator: str
+    reviewer: str
+    marks: tuple[Mark, ...]
+
+    def to_record(self) -> dict[str, Any]:
+        """The JSON object of the report; its text only when it was composed for this corpus."""
+        return {
+            "id": self.id,
+            "source": self.source,
+            "sha256": checksum(self.text),
+            "text": self.text if self.source == COMPOSED else None,
+            "date": self.date,
+            "kind": self.kind,
+            "split": self.split,
+            "annotator": self.annotator,
+            "reviewer": self.reviewer,
+            "spans": [{"start": m.start, "end": m.end, "label": m.label, "issuer": m.issuer} for m in self.marks],
+        }
+
+
+def checksum(text: str) -> str:
+    """SHA-256, in hex, of the UTF-8 text."""
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def problems(text: str, marks: Iterable[Mark]) -> Iterator[str]:
+    """What breaks a hard rule of the guidelines, a sentence each; nothing when all is well."""
+    marks = sorted(marks, key=lambda m: (m.start, m.end))
+    names = {text[m.start : m.end] for m in marks if m.label == "OFFICIAL"}
+    ranged = []
+    for m in marks:
+        where = f"{m.label} [{m.start}, {m.end})"
+        if m.label not in LABELS:
+            yield f"{where}: unknown label, it is one of {', '.join(LABELS)}"
+            continue
+        if not 0 <= m.start < m.end <= len(text):
+            yield f"{where}: empty or outside of the text of {len(text)} characters"
+            continue
+        ranged.append(m)
+        span = text[m.start : m.end]
+        for edge, c in (("begins", span[0]), ("ends", span[-1])):
+            if c in EDGE_PUNCTUATION or c.isspace():
+                yield f"{where}: {edge} with {c!r}"
+        if not LINE_BREAKS.isdisjoint(span):
+            yield f"{where}: crosses a line break"
+        if m.issuer is not None and m.label != "DIRECTIVE":
+            yield f"{where}: only a DIRECTIVE has an issuer"
+        elif m.issuer not in (None, MEETING) and m.issuer not in names:
+            yield f"{where}: issuer {m.issuer!r} is neither {MEETING} nor an OFFICIAL marked in the text"
+    try:
+        encode([(m.start, m.end, m.label) for m in ranged], len(text))
+    except ValueError as error:
+        yield str(error)
+    clauses = [m for m in ranged if m.label == "DIRECTIVE"]
+    for m in ranged:
+        for clause in clauses:
+            if m.label not in ("DIRECTIVE", "TARGET") and (
+                m.start < clause.start < m.end or m.start < clause.end < m.end
+            ):
+                yield f"{m.label} [{m.start}, {m.end}): crosses the edge of DIRECTIVE [{clause.start}, {clause.end})"
+
+
+def read_news(folder: Path, ids: frozenset[str] | None = None) -> dict[str, str]:
+    """Texts by id from every *.jsonl and *.jsonl.gz of `folder`: objects with `id`, `title` and `text`.
+
+    Args:
+        folder: where the news lies; an absent folder gives no texts.
+        ids: only these; None for all.
+    """
+    texts = {}
+    for path in sorted([*folder.glob("*.jsonl"), *folder.glob("*.jsonl.gz")]):
+        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
+            for number, line in enumerate(lines, 1):
+                try:
+                    item = json.loads(line)
+                    if ids is None or item["id"] in ids:
+                        texts[item["id"]] = f"{item['title']}\n{item['text']}"
+                except (json.JSONDecodeError, KeyError, TypeError) as error:
+                    raise AnnotationError(f"{path}:{number}: not an object with id, title and text ({error})") from None
+    return texts
+
+
+def _report(record: dict[str, Any], text: str) -> Report:
+    marks = tuple(Mark(s["start"], s["end"], s["label"], s["issuer"]) for s in record["spans"])
+    rest = {key: record[key] for key in ("id", "source", "date", "kind", "split", "annotator", "reviewer")}
+    return Report(text=text, marks=marks, **rest)
+
+
+def load(folder: str | Path, news: str | Path | None = None) -> list[Report]:
+    """All reports of the *.jsonl files of a folder, checked.
+
+    Args:
+        folder: where the annotations lie.
+        news: the folder of the news texts. News documents whose text is not there are left out, with one line in the
+            log that says how many.
+
+    Raises:
+        AnnotationError: naming file and line, for a line that is no such object, an unknown kind or split, an id that
+            comes twice, a checksum that does not match, or a span that breaks a hard rule.
+        FileNotFoundError: when the folder holds no annotations.
+    """
+    paths = sorted(Path(folder).glob("*.jsonl"))
+    if not paths:
+        raise FileNotFoundError(f"no *.jsonl in {folder}: name the folder that holds the annotations")
+    lines: list[tuple[str, dict[str, Any]]] = []
+    for path in paths:
+        for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+            if not line.strip():
+                continue
+            where = f"{path}:{number}"
+            try:
+                record = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise AnnotationError(f"{where}: not JSON ({error})") from None
+            missing = [key for key in FIELDS if not isinstance(record, dict) or key not in record]
+            if missing:
+                raise AnnotationError(f"{where}: lacks {', '.join(missing)}; a line has {', '.join(FIELDS)}")
+            lines.append((where, record))
+
+    wanted = frozenset(record["id"] for _, record in lines if record["source"] != COMPOSED)
+    texts = read_news(Path(news), wanted) if news is not None and wanted else {}
+    reports: dict[str, Report] = {}
+    left_out = 0
+    for where, record in lines:
+        text = record["text"] if record["source"] == COMPOSED else texts.get(record["id"])
+        if text is None:
+            left_out += 1
+            continue
+        where = f"{where} ({record['id']})"
+        if checksum(text) != record["sha256"]:
+            raise AnnotationError(f"{where}: the text does not match its checksum; its offsets would point elsewhere")
+        for key, allowed in (("kind", KINDS), ("split", SPLITS)):
+            if record[key] not in allowed:
+                raise AnnotationError(f"{where}: {key} is {record[key]!r}, expected one of {', '.join(allowed)}")
+        if record["id"] in reports:
+            raise AnnotationError(f"{where}: this id comes twice")
+        try:
+            report = _report(record, text)
+        except (KeyError, TypeError) as error:
+            raise AnnotationError(f"{where}: a span is an object with start, end, label, issuer ({error!r})") from None
+        for problem in problems(text, report.marks):
+            raise AnnotationError(f"{where}: {problem}")
+        reports[report.id] = report
+    if left_out:
+        logger.warning(
+            "%d of %d annotated documents left out: their news text is not in %s", left_out, len(lines), news
+        )
+    return list(reports.values())
+
+
+def save(path: str | Path, reports: Iterable[Report]) -> None:
+    """Write reports as JSON Lines, news without its text."""
+    rows = [json.dumps(report.to_record(), ensure_ascii=False) + "\n" for report in reports]
+    Path(path).write_text("".join(rows), encoding="utf-8")
+
+
+def to_dataset(reports: Iterable[Report]) -> datasets.Dataset:
+    """A `datasets.Dataset` with a row a report; the columns are the fields of Report. Needs `duban[train]`."""
+    import datasets
+
+    return datasets.Dataset.from_list([asdict(report) for report in reports])

@@ -1,0 +1,113 @@
+"""Normalised text → tokens → windows that a model of bounded length can read."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from duban.labels import EDGE_PUNCTUATION
+from duban.markup import Mark
+from duban.text import Normalised, normalise
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+#: Tokens that a window holds, [CLS] and [SEP] not counted, and how many of them it shares with the next.
+WINDOW, OVERLAP = 254, 64
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A tokenised text. Token i has the id `ids[i]` and covers [starts[i], ends[i]) of `normalised.text`."""
+
+    normalised: Normalised
+    ids: np.ndarray
+    starts: np.ndarray
+    ends: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @cached_property
+    def edges(self) -> np.ndarray:
+        """(tokens,) bool: no span begins or ends with this token, since it is punctuation or white space."""
+        text = self.normalised.text
+        return np.array(
+            [
+                any(c in EDGE_PUNCTUATION or c.isspace() for c in (text[start], text[end - 1]))
+                for start, end in zip(self.starts, self.ends, strict=True)
+            ],
+            dtype=bool,
+        )
+
+    @cached_property
+    def lines(self) -> list[tuple[int, int]]:
+        """The ranges of tokens between line breaks; no span leaves its line."""
+        breaks = np.array([i for i, c in enumerate(self.normalised.text) if c == "\n"], dtype=np.int64)
+        firsts = np.unique(np.searchsorted(breaks, self.starts), return_index=True)[1].tolist()
+        is_break = np.isin(self.starts, breaks)  # some tokenizers give the line break itself a token, at the line's end
+        found = [(a, b - int(is_break[b - 1])) for a, b in zip(firsts, [*firsts[1:], len(self)])]
+        return [(a, b) for a, b in found if a < b]
+
+    def to_given(self, start: int, end: int) -> tuple[int, int]:
+        """Offsets in the given text of the tokens [start, end)."""
+        return self.normalised.to_given(int(self.starts[start]), int(self.ends[end - 1]))
+
+    def from_given(self, start: int, end: int) -> tuple[int, int] | None:
+        """The tokens that [start, end) of the given text touches; None when it has none."""
+        found = self.normalised.from_given(start, end)
+        if found is None:
+            return None
+        first, last = bisect_right(self.ends, found[0]), bisect_left(self.starts, found[1])
+        return (first, last) if first < last else None
+
+    def spans(self, marks: Iterable[Mark]) -> list[tuple[int, int, str]]:
+        """Marks as spans of tokens (start, end, label); a mark that has no token of its own left is skipped."""
+        found = [(self.from_given(mark.start, mark.end), mark.label) for mark in marks]
+        return sorted((*place, label) for place, label in found if place is not None)
+
+
+def tokenise(text: str, tokenizer: PreTrainedTokenizerBase) -> Tokens:
+    """Normalise a text and tokenise it whole, without special tokens and without truncation.
+
+    Args:
+        text: the text as given.
+        tokenizer: any fast tokenizer; its offsets are what spans are made of.
+    """
+    normalised = normalise(text)
+    encoded = tokenizer(
+        normalised.text, add_special_tokens=False, truncation=False, return_offsets_mapping=True, verbose=False
+    )
+    offsets = np.array(encoded["offset_mapping"], dtype=np.int64).reshape(-1, 2)
+    full = offsets[:, 0] < offsets[:, 1]  # some tokenizers emit tokens that cover nothing
+    ids = np.array(encoded["input_ids"], dtype=np.int64)[full]
+    return Tokens(normalised, ids, offsets[full, 0], offsets[full, 1])
+
+
+class Window(NamedTuple):
+    """Tokens [start, end) are read together; of their logits those of [keep_start, keep_end) are used."""
+
+    start: int
+    end: int
+    keep_start: int
+    keep_end: int
+
+
+def windows(length: int, size: int = WINDOW, overlap: int = OVERLAP) -> list[Window]:
+    """Windows over `length` tokens. Each token is kept from exactly one window, where it has most context.
+
+    A text that fits is one window. Raises ValueError unless 0 <= overlap < size.
+    """
+    if not 0 <= overlap < size:
+        raise ValueError(f"overlap {overlap} must be at least 0 and smaller than the window of {size} tokens")
+    if length <= size:
+        return [Window(0, length, 0, length)] if length else []
+    starts = [*range(0, length - size, size - overlap), length - size]
+    ends = [start + size for start in starts]
+    cuts = [0, *((start + end) // 2 for start, end in zip(starts[1:], ends)), length]
+    return [Window(*window) for window in zip(starts, ends, cuts, cuts[1:])]

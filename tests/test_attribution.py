@@ -1,0 +1,69 @@
+"""Who has the word, of whom, to what end: from marks to a Document."""
+
+import pytest
+
+from duban.attribution import assemble
+from duban.document import Span
+from duban.markup import from_markup
+from duban.text import normalise
+
+
+def read(marked):
+    text, marks = from_markup(marked)
+    spans = [Span(m.label, m.start, m.end, text[m.start : m.end], 1.0) for m in marks]
+    return assemble(text, spans, normalise(text)), [m.issuer for m in marks if m.label == "DIRECTIVE"]
+
+
+@pytest.mark.parametrize(
+    "marked",
+    [
+        "⟦P|县委书记⟧⟦O|孙志⟧强调，要⟪孙志|守住底线⟫。各地要⟪孙志|真抓实干⟫。",
+        "⟦P|市长⟧⟦O|赵岚⟧主持会议。会议强调，要⟪会议|守住底线⟫。⟦O|赵岚⟧要求，⟪赵岚|加快进度⟫。",
+        "⟦P|市长⟧⟦O|赵岚⟧来到工地，详细了解进度。他强调，要⟪赵岚|守住底线⟫。",
+        "⟦O|孙志⟧在会上强调 ⟪孙志|守住底线⟫",
+        "⟪孙志|守住安全底线⟫\n⟦P|县委书记⟧⟦O|孙志⟧强调，要⟪孙志|真抓实干⟫。",
+        "会议强调，要学习贯彻⟦O|习近平⟧⟦P|总书记⟧重要讲话精神，⟪会议|守住底线⟫。",
+        "⟦O|孙志⟧说，⟦O|习近平⟧⟦P|总书记⟧强调，要⟪习近平|守住底线⟫。各地要⟪孙志|牢记嘱托⟫。",
+        "在⟦P|副县长⟧⟦O|林鸿⟧陪同下，⟦P|县长⟧⟦O|王海⟧调研项目，要求⟪王海|加快进度⟫。",
+        "《通知》要求，⟦A|各地⟧要⟪会议|守住底线⟫。",
+        "⟦P|縣委書記⟧⟦O|孫志⟧強(qiáng)調(diào)，要⟪孫志|守住底線⟫。",
+        "⟦P|县长⟧⟦O|王海⟧就贯彻会议精神提出三点要求：一要⟪王海|守住底线⟫；二要⟪王海|真抓实干⟫。",
+        "要⟪|守住底线⟫。",
+    ],
+)
+def test_issuers(marked):
+    document, issuers = read(marked)
+    assert [d.issuer for d in document.directives] == issuers
+
+
+def test_one_official_a_person():
+    document, _ = read("⟦P|县委书记⟧⟦O|孙志⟧主持。⟦P|县领导⟧⟦O|王　海⟧、⟦O|陈立⟧参加。⟦O|孙志⟧强调，⟦O|王海⟧同志负责。")
+    assert [(o.name, o.posts, len(o.mentions)) for o in document.officials] == [
+        ("孙志", ("县委书记",), 2),
+        ("王　海", ("县领导",), 2),
+        ("陈立", ("县领导",), 1),
+    ]
+
+
+def test_a_title_after_the_name():
+    document, _ = read("⟦O|习近平⟧⟦P|总书记⟧强调，要⟪习近平|守住底线⟫。")
+    assert document.officials[0].posts == ("总书记",)
+    assert document.directives[0].issuer_posts == ("总书记",)
+
+
+def test_addressee_is_the_last_of_the_sentence_at_or_before():
+    document, _ = read("⟦A|各地⟧要⟪|守住底线⟫，⟪|⟦A|县级层面⟧列清单⟫，⟪|定时限⟫。要⟪|真抓实干⟫，⟦A|企业⟧要⟪|担责⟫。")
+    assert [d.addressee and d.addressee.text for d in document.directives] == [
+        "各地",
+        "县级层面",
+        "县级层面",
+        None,
+        "企业",
+    ]
+
+
+def test_targets_know_their_directive():
+    document, _ = read("要⟪|确保⟦T|零事故⟧⟫。去年定下⟦T|增长8%⟧的目标。到⟦T|2027年，⟪|覆盖率达到90%⟫⟧。")
+    assert [t.directive for t in document.targets] == [(1, 6), None, (26, 34)]
+    assert [t.text for t in document.directives[0].targets] == ["零事故"]
+    assert document.directives[1].targets[0].text == "2027年，覆盖率达到90%"

@@ -1,0 +1,61 @@
+"""The lattice against an oracle that tries every path."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from duban.decode import decode_lines
+from duban.labels import TAGS, decode
+
+
+def oracle(logits, edge):
+    """The best valid path's spans, and the probability of each span, by brute force."""
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    best, total, mass = (-1.0, []), 0.0, {}
+    for path in itertools.product(range(len(TAGS)), repeat=len(logits)):
+        try:
+            spans = decode([TAGS[tag] for tag in path])
+        except ValueError:
+            continue
+        if any(edge[start] or edge[end - 1] for start, end, _ in spans):
+            continue
+        weight = float(np.prod([p[i, tag] for i, tag in enumerate(path)]))
+        total += weight
+        best = max(best, (weight, spans))
+        for span in spans:
+            mass[span] = mass.get(span, 0.0) + weight
+    return best[1], {span: weight / total for span, weight in mass.items()}
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_paths_and_probabilities_are_those_of_brute_force(seed):
+    rng = np.random.default_rng(seed)
+    logits, edge = rng.normal(size=(3, len(TAGS))) * 2, rng.random(3) < 0.3
+    spans, mass = oracle(logits, edge)
+    (found,) = decode_lines([logits], [edge])
+    assert [span[:3] for span in found] == spans
+    assert [span.score for span in found] == pytest.approx([mass[span[:3]] for span in found], abs=1e-6)
+
+
+@given(st.lists(st.integers(1, 12), max_size=8), st.integers(0, 2**32 - 1))
+def test_lines_of_a_batch_do_not_touch_each_other(lengths, seed):
+    rng = np.random.default_rng(seed)
+    logits = [rng.normal(size=(n, len(TAGS))) * 3 for n in lengths]
+    edges = [rng.random(n) < 0.3 for n in lengths]
+    together = decode_lines(logits, edges)
+    for i, (line, edge) in enumerate(zip(logits, edges)):
+        (alone,) = decode_lines([line], [edge])
+        assert [s[:3] for s in alone] == [s[:3] for s in together[i]]
+        assert [s.score for s in alone] == pytest.approx([s.score for s in together[i]])
+        assert all(not edge[s.start] and not edge[s.end - 1] and 0 <= s.score <= 1 for s in alone)
+
+
+def test_temperature_changes_scores_only():
+    logits = [np.random.default_rng(0).normal(size=(20, len(TAGS))) * 4]
+    edges = [np.zeros(20, dtype=bool)]
+    sharp, flat = decode_lines(logits, edges, 0.5)[0], decode_lines(logits, edges, 3.0)[0]
+    assert [s[:3] for s in sharp] == [s[:3] for s in flat]
+    assert np.mean([s.score for s in sharp]) > np.mean([s.score for s in flat])

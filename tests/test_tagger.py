@@ -1,0 +1,206 @@
+"""The library with the model that ships: what a user relies on."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT, SAMPLE
+from hypothesis import given, settings
+from strategies import HARD, PIECES
+
+import duban
+from duban.document import Document
+from duban.labels import EDGE_PUNCTUATION, LABELS, LINE_BREAKS, TAGS
+from duban.tagger import DEFAULT, Tagger
+from duban.tokens import tokenise
+
+few = settings(max_examples=25, deadline=None)
+
+
+def plain(document):
+    return [(s.label, s.start, s.end) for s in document.spans]
+
+
+@pytest.fixture(scope="module")
+def document(tagger):
+    return tagger.predict(SAMPLE)
+
+
+def test_the_sample_report(document):
+    assert {"孙志", "赵岚", "王海", "陈立"} <= {o.name for o in document.officials}
+    posts = {o.name: o.posts for o in document.officials}
+    assert posts["孙志"] == ("县委书记",)
+    assert posts["赵岚"] == ("县委副书记、县长",)
+    by_text = {d.text: d for d in document.directives}
+    assert by_text["倒排工期、挂图作战"].issuer == "孙志"
+    assert by_text["强化要素保障"].issuer == "赵岚"
+    assert by_text["强化要素保障"].issuer_posts == ("县委副书记、县长",)
+    assert by_text["切实增强紧迫感"].addressee.text == "各乡镇、各部门"
+    assert any("满堂红" in t.text for t in document.targets)
+
+
+def test_every_span_is_a_part_of_the_text(document):
+    for s in document.spans:
+        assert document.text[s.start : s.end] == s.text
+        assert s.label in LABELS
+        assert type(s.score) is float
+        assert 0 <= s.score <= 1
+    assert list(document.spans) == sorted(document.spans, key=lambda s: (s.start, -s.end, s.label))
+
+
+def test_records_go_through_json_and_back(document):
+    assert Document.from_dict(json.loads(json.dumps(document.to_dict()))) == document
+
+
+@few
+@given(HARD | PIECES)
+def test_hard_rules_hold_for_any_text(tagger, text):
+    document = tagger.predict(text)
+    assert document.text == text
+    ends = {"DIRECTIVE": 0, "entity": 0}
+    for s in document.spans:
+        assert 0 <= s.start < s.end <= len(text)
+        assert text[s.start : s.end] == s.text
+        for c in (s.text[0], s.text[-1]):
+            assert c not in EDGE_PUNCTUATION
+            assert not c.isspace()
+        assert LINE_BREAKS.isdisjoint(s.text)
+        layer = s.label if s.label == "DIRECTIVE" else "entity"
+        assert s.start >= ends[layer]
+        ends[layer] = s.end
+    json.dumps(document.to_dict())
+
+
+def test_batch_equals_singles_in_any_batch_size(tagger, composed):
+    texts = ["", *(r.text for r in composed[:6]), " \n", "孙志强调，要守住底线。"]
+    singles = [tagger.predict(text) for text in texts]
+    for size in (1, 3, 64):
+        other = Tagger(tagger.model, tagger.tokenizer, "cpu", size)
+        for one, many in zip(singles, other.predict(texts), strict=True):
+            assert plain(one) == plain(many)
+            assert [s.score for s in one.spans] == pytest.approx([s.score for s in many.spans], abs=2e-3)
+
+
+def test_windowed_equals_unwindowed_when_the_text_fits(tagger):
+    import numpy as np
+
+    from duban.tagger import pad
+
+    text = SAMPLE[:240]
+    tokens = tokenise(text, tagger.tokenizer)
+    whole = tagger.model(**pad([tokens.ids], tagger.tokenizer)).logits[0, 1:-1].detach().numpy()
+    columns = [tagger.model.config.label2id[tag] for tag in TAGS]
+    assert np.allclose(tagger.logits([tokens])[0], whole[:, columns], atol=1e-4)
+
+
+def test_prepending_whole_windows_shifts_every_offset(tagger):
+    """White space before a text is no token of its own, so all offsets move by its length and nothing else does."""
+    base = tagger.predict("\n" + SAMPLE)
+    for prefix in ("\n\u3000\u3000", "<br/>\n", "\u200b\n\n"):
+        moved = tagger.predict(prefix + "\n" + SAMPLE)
+        assert plain(moved) == [(label, a + len(prefix), b + len(prefix)) for label, a, b in plain(base)]
+
+
+def test_a_long_speech_is_read_to_its_end(tagger):
+    text = SAMPLE * (8000 // len(SAMPLE) + 1)
+    document = tagger.predict(text)
+    assert max(s.end for s in document.spans) > len(text) - 120
+    names = [s.start for s in document.spans if s.text == "阿依古丽·买买提"]
+    assert len(names) >= 0.9 * text.count("阿依古丽·买买提")
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n\n", "\u3000\u200b", "\x00"])
+def test_nothing_gives_an_empty_document(tagger, text):
+    assert tagger.predict(text) == Document(text)
+
+
+def test_distorted_text_keeps_its_own_offsets(tagger):
+    text = "縣委書記孫志強(qiáng)調(diào),各鄉(xiāng)鎮(zhèn)要把項(xiàng)目建設(shè)抓在手上。"
+    document = tagger.predict(text)
+    (order,) = document.directives
+    assert order.text == "把項(xiàng)目建設(shè)抓在手上"
+    assert order.issuer == "孫志"
+    assert order.addressee.text == "各鄉(xiāng)鎮(zhèn)"
+
+
+def test_stream_is_lazy_and_in_order(tagger):
+    taken = []
+
+    def texts():
+        for i in range(1000):
+            taken.append(i)
+            yield f"县长王海强调，要抓好第{i}项工作。" * 20
+
+    stream = tagger.stream(texts())
+    assert [next(stream).text[14:16] for _ in range(3)] == ["第0", "第1", "第2"]
+    assert len(taken) < 500
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        (["a", 3], "item 1 is int"),
+        ([None], "item 0 is NoneType"),
+        (b"abc", "got bytes"),
+        (7, "got int"),
+        ([["a"]], "item 0 is list"),
+    ],
+)
+def test_what_is_no_text_is_named(tagger, wrong, why):
+    with pytest.raises(TypeError, match=why):
+        tagger.predict(wrong)
+
+
+def test_type_tells_one_from_many(tagger):
+    assert isinstance(tagger.predict("会议强调"), Document)
+    assert [d.text for d in tagger.predict(["会议强调"])] == ["会议强调"]
+    assert tagger.predict([]) == []
+
+
+def test_html_is_escaped(tagger):
+    text = '县长王海强调，要<script>alert("x")</script>抓好"安全"生产 & 防汛。'
+    html = tagger.predict(text).to_html()
+    assert "<script>" not in html
+    assert "&lt;script&gt;" in html
+    assert "王海" in html
+    assert tagger.predict(text)._repr_html_() == html
+
+
+def test_transformers_alone_loads_the_model():
+    from transformers import AutoModelForTokenClassification, AutoTokenizer
+
+    model = AutoModelForTokenClassification.from_pretrained(DEFAULT)
+    assert type(model).__name__ == "BertForTokenClassification"
+    assert set(model.config.id2label.values()) == set(TAGS)
+    assert AutoTokenizer.from_pretrained(DEFAULT)("会议")["input_ids"]
+    assert sorted(p.suffix for p in DEFAULT.iterdir() if p.suffix != ".json") == [".safetensors"]
+
+
+def test_a_model_with_other_labels_is_refused(tiny_bert):
+    with pytest.raises(ValueError, match="has the labels LABEL_0"):
+        duban.load(tiny_bert)
+
+
+def test_a_missing_model_is_named(tmp_path):
+    with pytest.raises(OSError, match=r"no model at .*nowhere"):
+        duban.load(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99", "cuda:x", "cpu:1"])
+def test_a_device_that_is_not_there_is_named(device):
+    with pytest.raises(ValueError, match=f"{device}"):
+        duban.load(device=device)
+
+
+def test_import_and_predict_print_nothing_and_import_opens_no_connection():
+    code = (
+        "import socket\n"
+        "def refuse(*a, **k): raise OSError('a connection at import')\n"
+        "socket.socket.connect = refuse\n"
+        "import logging, duban\n"
+        "assert not logging.getLogger().handlers\n"
+        "duban.predict('孙志强调，要守住底线。')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout == done.stderr == ""

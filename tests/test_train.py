@@ -1,0 +1,122 @@
+"""train.py as users call it, on a tiny model: it trains, resumes, and does the same on two processes."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+from safetensors.numpy import load_file
+
+import duban
+
+ENV = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+
+
+def train(out, model, data, *options, launch=()):
+    command = [*(launch or [sys.executable]), str(ROOT / "train.py"), "--out", str(out), "--model", str(model)]
+    command += ["--data", str(data), "--news", str(data / "none"), "--lr", "1e-3", "--precision", "no", *options]
+    return subprocess.run(command, capture_output=True, text=True, env=ENV, check=True)
+
+
+def weights(out):
+    return load_file(out / "model" / "model.safetensors")
+
+
+def test_two_processes_give_the_same_model(tmp_path, tiny_bert, small_data):
+    options = ("--epochs", "2", "--batch-size", "4")
+    train(tmp_path / "one", tiny_bert, small_data, *options)
+    launch = [
+        sys.executable,
+        "-m",
+        "accelerate.commands.launch",
+        "--cpu",
+        "--num_processes",
+        "2",
+        "--main_process_port",
+        "0",
+    ]
+    train(tmp_path / "two", tiny_bert, small_data, *options, launch=launch)
+    one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
+    assert max(abs(one[k].astype(float) - two[k]).max() for k in one) < 5e-3
+    assert duban.load(tmp_path / "two", device="cpu") if (tmp_path / "two" / "config.json").exists() else True
+
+
+def test_a_killed_run_goes_on_and_ends_where_it_would_have(tmp_path, tiny_bert, small_data):
+    whole = train(tmp_path / "whole", tiny_bert, small_data, "--epochs", "3")
+    assert "dev F1" in whole.stdout
+    command = [sys.executable, str(ROOT / "train.py"), "--out", str(tmp_path / "cut"), "--model", str(tiny_bert)]
+    command += [
+        "--data",
+        str(small_data),
+        "--news",
+        str(small_data / "none"),
+        "--lr",
+        "1e-3",
+        "--precision",
+        "no",
+        "--epochs",
+        "3",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=ENV) as process:
+        for line in process.stdout:
+            if line.startswith("epoch 2 "):
+                process.kill()
+                break
+    again = train(tmp_path / "cut", tiny_bert, small_data, "--epochs", "3")
+    assert "going on after epoch" in again.stdout
+    one, two = weights(tmp_path / "whole"), weights(tmp_path / "cut")
+    assert max(abs(one[k].astype(float) - two[k]).max() for k in one) < 1e-3
+    assert list((tmp_path / "cut" / "log").rglob("events.out.tfevents.*"))
+
+
+def test_a_word_piece_tokenizer_works(tmp_path, tiny_bert, small_data):
+    """A BERT of the usual kind: several digits or letters in one token, no token for a space or a line break."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+    from transformers import BertConfig, BertForMaskedLM, PreTrainedTokenizerFast
+
+    texts = "".join(
+        json.loads(x)["text"] for x in (small_data / "small.jsonl").read_text(encoding="utf-8").splitlines()
+    )
+    pieces = [
+        "[PAD]",
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        "[MASK]",
+        *sorted(set(texts)),
+        "20",
+        "201",
+        "##5",
+        "##6",
+        "##12",
+        "##0",
+    ]
+    backend = Tokenizer(models.WordPiece({p: i for i, p in enumerate(dict.fromkeys(pieces))}, unk_token="[UNK]"))
+    backend.normalizer = normalizers.BertNormalizer()
+    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    names = {
+        "unk_token": "[UNK]",
+        "pad_token": "[PAD]",
+        "cls_token": "[CLS]",
+        "sep_token": "[SEP]",
+        "mask_token": "[MASK]",
+    }
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, **names)
+    folder = tmp_path / "wordpiece"
+    tokenizer.save_pretrained(folder)
+    config = BertConfig(
+        vocab_size=len(pieces), hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64
+    )
+    BertForMaskedLM(config).save_pretrained(folder)
+    train(tmp_path / "out", folder, small_data, "--epochs", "1")
+    tagger = duban.load(tmp_path / "out" / "model", device="cpu")
+    document = tagger.predict("2015年\r\n县长王海强调，要守住201项底线。")
+    assert all(document.text[s.start : s.end] == s.text for s in document.spans)
+
+
+def test_a_folder_without_reports_is_named(tmp_path, tiny_bert):
+    with pytest.raises(subprocess.CalledProcessError) as error:
+        train(tmp_path / "out", tiny_bert, tmp_path)
+    assert "name the folder that holds the annotations" in error.value.stderr

@@ -1,0 +1,240 @@
+"""Fine-tune a BERT to tag officials, posts, addressees, targets and directives.
+
+    python train.py                                         # the default model, from the base checkpoint in model/base
+    python train.py --model hfl/chinese-macbert-base        # any BERT of the Hub or on disk, word pieces too
+    accelerate launch --num_processes 2 train.py            # the same on several processes
+    tensorboard --logdir runs                               # loss, learning rate and dev scores
+
+Interrupted, the same command goes on from the last epoch. The epoch with the best dev F1 is kept, its scores are
+calibrated on dev, and it is saved to OUT/model, which `duban.load` and transformers read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator, DataLoaderConfiguration
+from accelerate.utils import GradientAccumulationPlugin, set_seed
+from rich.progress import track
+from torch.utils.data import DataLoader, Dataset
+from transformers import (
+    AutoModelForTokenClassification,
+    AutoTokenizer,
+    PreTrainedTokenizerBase,
+    get_linear_schedule_with_warmup,
+)
+
+from duban import corpus
+from duban.corpus import Report
+from duban.distort import distort
+from duban.labels import TAG_IDS, TAGS, encode
+from duban.scoring import calibration_error, strict_scores
+from duban.tagger import Tagger, pad
+from duban.tokens import Tokens, tokenise, windows
+
+ROOT = Path(__file__).resolve().parent
+IGNORED = -100  # the label of [CLS], [SEP] and padding, for cross_entropy
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default=str(ROOT / "model" / "base"), help="a BERT: folder or Hub id")
+    parser.add_argument("--data", type=Path, default=ROOT / "data" / "annotations")
+    parser.add_argument("--news", type=Path, default=ROOT.parent / "shared" / "news", help="folder of the news texts")
+    parser.add_argument("--out", type=Path, default=ROOT / "runs" / "train")
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--batch-size", type=int, default=8, help="windows a step, over all processes")
+    parser.add_argument("--accumulate", type=int, default=1, help="split each step into this many passes")
+    parser.add_argument("--lr", type=float, default=3e-4)
+    parser.add_argument("--warmup", type=float, default=0.1, help="share of the steps")
+    parser.add_argument(
+        "--distorted", type=float, default=0.3, help="share of the reports that are distorted, anew each epoch"
+    )
+    parser.add_argument("--precision", choices=("no", "bf16"), default="bf16")
+    parser.add_argument("--seed", type=int, default=1)
+    return parser.parse_args()
+
+
+class Windows(Dataset):  # type: ignore[type-arg]
+    """Windows of the training reports: (token ids, tag ids). `draw` makes them anew for an epoch."""
+
+    def __init__(self, reports: list[Report], tokenizer: PreTrainedTokenizerBase, distorted: float, seed: int) -> None:
+        self.reports, self.tokenizer, self.distorted, self.seed = reports, tokenizer, distorted, seed
+        self.rows: list[tuple[np.ndarray, np.ndarray]] = []
+        self.unlearnable = 0
+        self.draw(0)
+
+    def draw(self, epoch: int) -> None:
+        """Distort some of the reports, by seed and epoch, and cut all of them into windows."""
+        rng = random.Random(f"{self.seed} {epoch}")
+        self.rows, self.unlearnable = [], 0
+        for report in self.reports:
+            text, marks = report.text, list(report.marks)
+            if rng.random() < self.distorted:
+                text, marks = distort(text, marks, rng)
+            tokens = tokenise(text, self.tokenizer)
+            tags = np.array(self.tags(tokens, tokens.spans(marks)), dtype=np.int64)
+            self.rows += [(tokens.ids[w.start : w.end], tags[w.start : w.end]) for w in windows(len(tokens))]
+
+    def tags(self, tokens: Tokens, spans: list[tuple[int, int, str]]) -> list[int]:
+        """Tag ids. Where a word piece holds the ends of two spans one of them cannot be learned, and is left out."""
+        kept: list[tuple[int, int, str]] = []
+        ids = [TAG_IDS["O"]] * len(tokens)
+        for span in spans:
+            try:
+                ids = [TAG_IDS[tag] for tag in encode([*kept, span], len(tokens))]
+                kept.append(span)
+            except (ValueError, KeyError):
+                self.unlearnable += 1
+        return ids
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, i: int) -> tuple[np.ndarray, np.ndarray]:
+        return self.rows[i]
+
+    def collate(self, rows: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, torch.Tensor]:
+        """A padded batch with `labels`, (windows, longest + 2) int64."""
+        batch = pad([ids for ids, _ in rows], self.tokenizer)
+        batch["labels"] = torch.full_like(batch["input_ids"], IGNORED)
+        for i, (_, tags) in enumerate(rows):
+            batch["labels"][i, 1 : len(tags) + 1] = torch.from_numpy(tags)
+        return batch
+
+
+def evaluate(tagger: Tagger, reports: list[Report]) -> dict[str, dict[str, float]]:
+    """Strict scores of a tagger on reports."""
+    documents = tagger.predict([report.text for report in reports])
+    predicted = [[(s.start, s.end, s.label) for s in document.spans] for document in documents]
+    return strict_scores([plain(report) for report in reports], predicted, [len(report.text) for report in reports])
+
+
+def plain(report: Report) -> list[tuple[int, int, str]]:
+    """The annotated spans as (start, end, label)."""
+    return [(mark.start, mark.end, mark.label) for mark in report.marks]
+
+
+def calibrate(tagger: Tagger, reports: list[Report]) -> float:
+    """Set the temperature under which the spans' scores best tell which are right; returns the calibration error."""
+    texts = [report.text for report in reports]
+    tokenised = [tokenise(text, tagger.tokenizer) for text in texts]
+    logits = tagger.logits(tokenised)
+    best = (float("inf"), 1.0, 0.0)
+    for temperature in np.arange(0.6, 3.01, 0.2):
+        tagger.temperature = float(temperature)
+        scores, right = [], []
+        for report, document in zip(reports, tagger.documents(texts, tokenised, logits), strict=True):
+            gold = set(plain(report))
+            scores += [s.score for s in document.spans]
+            right += [(s.start, s.end, s.label) in gold for s in document.spans]
+        p = np.clip(scores, 1e-4, 1 - 1e-4)
+        loss = float(-np.log(np.where(right, p, 1 - p)).mean()) if scores else 0.0
+        best = min(best, (loss, round(float(temperature), 1), calibration_error(scores, right)))
+    tagger.temperature = tagger.model.config.calibration_temperature = best[1]
+    return best[2]
+
+
+def main() -> None:
+    """Train, evaluate each epoch, keep the best, calibrate, save."""
+    args = arguments()
+    logging.basicConfig(format="%(message)s")
+    set_seed(args.seed)
+    accelerator = Accelerator(
+        mixed_precision=args.precision,
+        gradient_accumulation_plugin=GradientAccumulationPlugin(args.accumulate, sync_with_dataloader=False),
+        dataloader_config=DataLoaderConfiguration(split_batches=True),
+        log_with="tensorboard",
+        project_dir=args.out,
+    )
+    reports = corpus.load(args.data, args.news)
+    dev = [report for report in reports if report.split == "dev"]
+    tokenizer = AutoTokenizer.from_pretrained(args.model)
+    model = AutoModelForTokenClassification.from_pretrained(
+        args.model, id2label=dict(enumerate(TAGS)), label2id=TAG_IDS, dtype=torch.float32, use_safetensors=True
+    )
+    data = Windows([report for report in reports if report.split == "train"], tokenizer, args.distorted, args.seed)
+    if data.unlearnable:
+        accelerator.print(
+            f"{data.unlearnable} spans share a token with another and cannot be learned with this tokenizer"
+        )
+    order = torch.Generator().manual_seed(args.seed)
+    loader = DataLoader(
+        data, args.batch_size // args.accumulate, shuffle=True, generator=order, collate_fn=data.collate
+    )
+    optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr, weight_decay=0.01)
+    steps = args.epochs * len(loader) // args.accumulate
+    schedule = get_linear_schedule_with_warmup(optimizer, int(args.warmup * steps), steps)
+    model, optimizer, loader = accelerator.prepare(model, optimizer, loader)
+
+    state_file = args.out / "state.json"
+    state: dict[str, Any] = {"epoch": 0, "step": 0, "best": -1.0}
+    accelerator.register_for_checkpointing(schedule)
+    if state_file.exists():
+        state = json.loads(state_file.read_text())
+        accelerator.load_state(args.out / "checkpoint")
+        accelerator.print(f"going on after epoch {state['epoch']} of {args.out}")
+    accelerator.init_trackers("log")
+
+    for epoch in range(state["epoch"], args.epochs):
+        data.draw(epoch)
+        model.train()
+        batches = track(loader, f"epoch {epoch + 1}/{args.epochs}", disable=not accelerator.is_main_process)
+        for batch in batches:
+            with accelerator.accumulate(model):
+                labels = batch.pop("labels")
+                logits = model(**batch).logits.float()
+                loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum")
+                # The mean over the tokens of all processes, so that their number does not change the result.
+                tokens = accelerator.reduce((labels != IGNORED).sum(), "sum")
+                loss = loss * accelerator.num_processes / tokens
+                accelerator.backward(loss)
+                if accelerator.sync_gradients:
+                    accelerator.clip_grad_norm_(model.parameters(), 1.0)
+                optimizer.step()
+                optimizer.zero_grad()
+            if accelerator.sync_gradients:
+                schedule.step()
+                state["step"] += 1
+                accelerator.log({"loss": loss.item(), "lr": schedule.get_last_lr()[0]}, state["step"])
+        state["epoch"] = epoch + 1
+        plain = accelerator.unwrap_model(model)
+        if accelerator.is_main_process:
+            scores = evaluate(Tagger(plain, tokenizer, str(accelerator.device)), dev)
+            f1 = scores["micro avg"]["f1"]
+            accelerator.log({f"dev/{name}": score["f1"] for name, score in scores.items()}, state["step"])
+            by_label = " ".join(f"{name} {score['f1']:.3f}" for name, score in scores.items())
+            accelerator.print(f"epoch {epoch + 1} loss {loss.item():.4f} dev F1: {by_label}", flush=True)
+            if f1 > state["best"]:
+                state["best"] = f1
+                plain.save_pretrained(args.out / "best")
+        accelerator.save_state(args.out / "checkpoint")
+        if accelerator.is_main_process:
+            state_file.write_text(json.dumps(state))
+        accelerator.wait_for_everyone()
+
+    if accelerator.is_main_process:
+        # Stored in half precision, which the calibration and the figures below already see.
+        best = AutoModelForTokenClassification.from_pretrained(args.out / "best", dtype=torch.float16)
+        tagger = Tagger(best.float(), tokenizer, str(accelerator.device))
+        error = calibrate(tagger, dev)
+        scores = evaluate(tagger, dev)
+        tagger.model.half().save_pretrained(args.out / "model")
+        tokenizer.save_pretrained(args.out / "model")
+        print(
+            f"dev F1 {scores['micro avg']['f1']:.4f}, temperature {tagger.temperature}, calibration error {error:.4f}"
+        )
+        print(f"saved to {args.out / 'model'}")
+    accelerator.end_training()
+
+
+if __name__ == "__main__":
+    main()
