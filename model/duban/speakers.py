@@ -1,0 +1,199 @@
+"""Who has the word: where a report hands it to an official or to a meeting.
+
+A report gives the word to somebody (孙志强调，…; 他要求…; 会议指出…) and he keeps it until somebody else gets it. The
+places are found by rules over the normalised text, with the officials and titles that the model has marked.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from duban.corpus import MEETING
+from duban.document import Span
+
+_PLAIN_VERB = "强调|指出|提出|表示|认为|叮嘱|嘱咐|嘱托|勉励|鼓励|写道|说道|谈到|说|拍板|提醒|敦促|呼吁|倡议|坦言|重申|告诫|寄语|交代|请求"
+_NOUN_VERB = "要求|明确|希望|号召|指示|批示|规定|建议|决定|讲"
+_NOUN = "讲话|发言|部署|安排|要求|意见|点评|讲评|总结|小结|回信|致信|贺信|贺电|指示|批示|希望|建议|措施|问题"
+#: Where the word may be given: a verb that what is said follows, a noun after a verb of giving, a clause with a colon.
+_SAYS = re.compile(
+    rf"(?P<verb>{_PLAIN_VERB}|{_NOUN_VERB})(?=\s*(?:道|说)?(?:[,:“\s]|$|要|必须|务必|应|须|不得|严禁))"
+    rf"|(?:作出?了?|提出?了?|发表|并|进行|就|对|讲|着重讲)[^,;:。!?\n]{{0,30}}(?:{_NOUN})(?=[,:。])"
+    r"|讲[了评][^,;:。!?\n]{0,12}(?=[,:。])"
+    r"|[^,;:。!?\n]{2,30}(?=:)"
+    rf"|(?P<bare>{_PLAIN_VERB}|{_NOUN_VERB})"
+)
+#: Before a word that is noun and verb alike: here it is a noun, and only names what was said.
+_NAMED = re.compile(r"(?:[的新总等及和]|重要|工作|决策|有关|相关|根本|基本|目标|任务|精神|标准|更高|战略|论述|讲话)$")
+#: A clause that only refers to what was said before.
+_REFERS = re.compile(
+    r"(?:并|要|认真|切实|坚决|全面|深入|始终)*(?:按照|根据|落实|贯彻|对照|遵照|围绕|依照|学习|传达|领会|牢记|结合|针对|听取)"
+)
+#: Bodies and documents that speak as a meeting does.
+_BODY = re.compile(
+    r"《[^》\n]{1,60}》|会议|大会|全会|例会|座谈会|推进会|常委会|论坛|峰会|宣言|声明|公报|通知|通报|通告|公告|意见|方案|决定|决议|规划|"
+    r"纲要|报告|条例|办法|白皮书|倡议书|督察组?|党中央|中央|国务院|[省市县区州盟镇乡局部]委|政府|党组|党委|纪委|办公室|指挥部|委员会|"
+    r"协会|(?<![干全内外大支])部(?![署分门长队])|[厅局](?!长)|省(?=要求)|代表们?|委员们?|与会\w{0,6}|大家|使节"
+)
+#: In such a clause a body is what is talked about or gone to, not who speaks.
+_OBJECT = re.compile(
+    r"(?:就|对|围绕|针对|关于|向|在|到|来到|深入|察看|查看|听取|召开|主持|由|为|根据|审议)[^,;:。!?\n]*$"
+)
+_PRONOUN = re.compile(r"(?:随后|接着|同时|最后|会上|期间|对此|当即|为此)?(?:[他她](?!们)|总书记|批示|文章|回信|贺信)")
+#: What follows a name that is only referred to: 习近平总书记关于…的重要论述, 在副县长林鸿陪同下.
+_REFERRED = re.compile(
+    r"(?:同志)?(?:等|的(?!讲话|带领|重要文章|署名文章)|关于|重要(?!讲话强调|文章)|系列|视察|考察.{0,12}讲话|陪同|委托"
+    r"|[对在][^,。]{0,30}(?:精神|论述|指示批示))"
+)
+_BEFORE_REFERRED = re.compile(
+    r"(?:贯彻|学习|落实|按照|根据|受|代表|传达|遵循|牢记|同|与|和|向|领会|以|按|对|见|迎接|任命|免去|陪同的?)了?$"
+)
+
+
+class Placed(NamedTuple):
+    """A span and where it lies in the normalised text."""
+
+    start: int
+    end: int
+    span: Span
+
+
+class Turn(NamedTuple):
+    """From `position` of the normalised text on, `issuer` has the word: a mention of an official, or `会议`."""
+
+    position: int
+    issuer: Span | str
+
+
+def turns(text: str, officials: Sequence[Placed], posts: Sequence[Placed], orders: Sequence[Placed]) -> list[Turn]:
+    """Where the text gives the word, and to whom, by rising position.
+
+    Args:
+        text: normalised text.
+        officials: mentions of officials, sorted by start.
+        posts: titles, sorted by start.
+        orders: directives and addressees, sorted by start: what is said may follow a verb with nothing between, and
+            words inside a directive give the word to nobody.
+    """
+    reading = _Reading(text, officials, posts)
+    starts = {o.start for o in orders}
+    inside = {i for o in orders if o.span.label == "DIRECTIVE" for i in range(o.start, o.end)}
+    found: list[Turn] = []
+    host: Span | None = None  # who spoke last in his own right, not quoted
+    sentence_turn: tuple[int, Span | str] = (-1, "")
+    for said in _SAYS.finditer(text):
+        end = said.end()
+        if end - 1 in inside or (said["bare"] and end not in starts):
+            continue
+        noun_like = (said["verb"] or said["bare"] or "") in _NOUN_VERB.split("|")
+        if noun_like and _NAMED.search(text, max(0, said.start() - 3), said.start()):
+            continue
+        if _REFERS.match(text, reading.clause(end - 1), end - 1):
+            continue
+        issuer = reading.speaker(end, host)
+        if issuer is None:
+            continue
+        sentence = reading.sentence(end - 1)
+        before, first = sentence_turn
+        if before == sentence and name(first) != name(issuer):
+            if not (said["verb"] or said["bare"]):
+                continue  # 孙志表示，全会作出部署，要…
+            # Somebody quotes somebody: after the sentence the word is his again.
+            found += [Turn(end, issuer), Turn(reading.sentence_end(end), first)]
+            continue
+        sentence_turn = (sentence, issuer)
+        host = issuer if isinstance(issuer, Span) else host
+        found.append(Turn(end, issuer))
+    return sorted(found, key=lambda turn: turn.position)
+
+
+def name(issuer: Span | str) -> str:
+    """An issuer as text."""
+    return issuer.text if isinstance(issuer, Span) else issuer
+
+
+class _Reading:
+    """A normalised text with its clauses, its sentences, and those in it who can speak."""
+
+    def __init__(self, text: str, officials: Sequence[Placed], posts: Sequence[Placed]) -> None:
+        self.text = text
+        self.clauses = [0, *(m.end() for m in re.finditer(r"[,;:。!?\n]", text))]
+        self.sentences = [0, *(m.end() for m in re.finditer(r"[。!?\n]”?", text))]
+        self.titled = {i for p in (*officials, *posts) for i in range(p.start, p.end)}
+        self.post_ends = [p.end for p in posts]
+        self.posts = posts
+        subjects = [(self._begin(official), official) for official in officials]
+        self.subjects = [Placed(begin, o.end, o.span) for begin, o in subjects if begin is not None]
+        self.subject_starts = [s.start for s in self.subjects]
+
+    def clause(self, at: int) -> int:
+        """Where the clause that holds `at` begins."""
+        return self.clauses[bisect_right(self.clauses, at) - 1]
+
+    def sentence(self, at: int) -> int:
+        """Where the sentence that holds `at` begins."""
+        return self.sentences[bisect_right(self.sentences, at) - 1]
+
+    def sentence_end(self, at: int) -> int:
+        """Where the sentence that holds `at` ends."""
+        i = bisect_right(self.sentences, at)
+        return self.sentences[i] if i < len(self.sentences) else len(self.text)
+
+    def speaker(self, end: int, host: Span | None) -> Span | str | None:
+        """Who says what follows `end`: the subject of that clause, or of the nearest before it in the sentence."""
+        first, last = bisect_left(self.clauses, self.sentence(end - 1)), bisect_right(self.clauses, end - 1) - 1
+        for i in range(last, first - 1, -1):
+            start = self.clauses[i]
+            stop = end if i == last else self.clauses[i + 1] - 1
+            subject = self._subject(start, stop, host)
+            if subject is not None:
+                return subject
+        if len(self.text[self.sentence(end - 1) : end]) < 16:  # 随后提出五点要求。
+            return self._meant(self.sentence(end - 1), host)
+        return None
+
+    def _subject(self, start: int, end: int, host: Span | None) -> Span | str | None:
+        """The first named in the clause [start, end): an official, a pronoun for one, or a body."""
+        i = bisect_left(self.subject_starts, start)
+        named = self.subjects[i] if i < len(self.subjects) and self.subjects[i].end <= end else None
+        pronoun = _PRONOUN.match(self.text, start, end)
+        if pronoun and pronoun.end() - 1 not in self.titled:
+            return self._meant(self.sentence(start), host)
+        for body in _BODY.finditer(self.text, start, end):
+            if named and named.start <= body.start():
+                break
+            if body.start() not in self.titled and not _OBJECT.search(self.text, start, body.start()):
+                return MEETING
+        return named.span if named else None
+
+    def _meant(self, end: int, host: Span | None) -> Span | None:
+        """Whom a pronoun in the sentence that begins at `end` means: the last to begin a sentence, or to speak."""
+        i = bisect_left(self.subject_starts, end) - 1
+        while i >= 0:
+            s = self.subjects[i]
+            if host is not None and s.end <= host.end and s.span.start <= host.start:
+                return host
+            if s.start - self.sentence(s.start) <= 12 and not (
+                host and s.span.text in _QUOTED and host.text not in _QUOTED
+            ):
+                return s.span
+            i -= 1
+        return host
+
+    def _begin(self, official: Placed) -> int | None:
+        """Where a mention with its title begins; None when it is only referred to and cannot be who speaks."""
+        start, end = official.start, official.end
+        i = bisect_right(self.post_ends, start) - 1
+        if i >= 0 and not self.text[self.posts[i].end : start].strip():
+            start = self.posts[i].start
+        if i + 1 < len(self.posts) and self.posts[i + 1].start == end:
+            end = self.posts[i + 1].end
+        if _REFERRED.match(self.text, end) or _BEFORE_REFERRED.search(self.text, max(0, start - 4), start):
+            return None
+        return start
+
+
+#: Whom everybody quotes: a pronoun in a local report means its own speaker, not him.
+_QUOTED = ("习近平", "習近平")
