@@ -14,7 +14,10 @@ from typing import NamedTuple
 from duban.corpus import MEETING
 from duban.document import Span
 
-_PLAIN_VERB = "强调|指出|提出|表示|认为|叮嘱|嘱咐|嘱托|勉励|鼓励|写道|说道|谈到|说|拍板|提醒|敦促|呼吁|倡议|坦言|重申|告诫|寄语|交代|请求"
+_PLAIN_VERB = (
+    "强调|指出|提出|表示|认为|叮嘱|嘱咐|嘱托|勉励|鼓励|写道|说道|谈到|说|拍板|提醒|敦促|呼吁|倡议|坦言|重申|"
+    "告诫|寄语|交代|请求"
+)
 _NOUN_VERB = "要求|明确|希望|号召|指示|批示|规定|建议|决定|讲"
 _NOUN = "讲话|发言|部署|安排|要求|意见|点评|讲评|总结|小结|回信|致信|贺信|贺电|指示|批示|希望|建议|措施|问题"
 #: Where the word may be given: a verb that what is said follows, a noun after a verb of giving, a clause with a colon.
