@@ -33,7 +33,7 @@ from transformers import (
 
 from duban import corpus
 from duban.corpus import Report
-from duban.distort import distort
+from duban.distort import distort, names_of, rename
 from duban.labels import TAG_IDS, TAGS, encode
 from duban.scoring import calibration_error, strict_scores
 from duban.tagger import Tagger, pad
@@ -68,16 +68,19 @@ class Windows(Dataset):  # type: ignore[type-arg]
 
     def __init__(self, reports: list[Report], tokenizer: PreTrainedTokenizerBase, distorted: float, seed: int) -> None:
         self.reports, self.tokenizer, self.distorted, self.seed = reports, tokenizer, distorted, seed
+        self.names = names_of((report.text, report.marks) for report in reports)
         self.rows: list[tuple[np.ndarray, np.ndarray]] = []
         self.unlearnable = 0
         self.draw(0)
 
     def draw(self, epoch: int) -> None:
-        """Distort some of the reports, by seed and epoch, and cut all of them into windows."""
+        """Rename the officials of half of the reports, distort some, and cut all into windows; by seed and epoch."""
         rng = random.Random(f"{self.seed} {epoch}")
         self.rows, self.unlearnable = [], 0
         for report in self.reports:
             text, marks = report.text, list(report.marks)
+            if self.names and rng.random() < 0.5:
+                text, marks = rename(text, marks, self.names, rng)
             if rng.random() < self.distorted:
                 text, marks = distort(text, marks, rng)
             tokens = tokenise(text, self.tokenizer)

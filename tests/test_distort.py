@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from strategies import marked
 
 from duban.corpus import problems
-from duban.distort import distort
+from duban.distort import distort, names_of, rename
 from duban.text import normalise
 
 
@@ -36,3 +36,25 @@ def test_composed_reports_stay_valid_and_mostly_read_the_same(composed):
 def test_the_same_seed_gives_the_same_copy(composed):
     report = composed[0]
     assert distort(report.text, report.marks, random.Random(7)) == distort(report.text, report.marks, random.Random(7))
+
+
+@given(marked(), st.integers(0, 2**32))
+def test_renaming_moves_marks_with_the_text(case, seed):
+    text, marks = case
+    marks = [m for m in marks if m.start < m.end]
+    renamed, moved = rename(text, marks, ["王海", "欧阳文山"], random.Random(seed))
+    officials = [m for m in marks if m.label == "OFFICIAL"]
+    for old, new in zip(marks, moved, strict=True):
+        if not any(m.start < old.end and old.start < m.end for m in officials):
+            assert renamed[new.start : new.end] == text[old.start : old.end]
+
+
+def test_officials_bear_other_names_throughout(composed):
+    names = names_of((r.text, r.marks) for r in composed)
+    report = max(composed, key=lambda r: len(r.marks))
+    text, marks = rename(report.text, report.marks, names, random.Random(3))
+    old = [report.text[m.start : m.end] for m in report.marks if m.label == "OFFICIAL"]
+    new = [text[m.start : m.end] for m in marks if m.label == "OFFICIAL"]
+    assert old != new
+    assert len(set(zip(old, new))) == len(set(old))  # one person, one name
+    assert list(problems(text, marks)) == []

@@ -42,6 +42,15 @@ def test_one_character_is_one_token_and_lines_hold_no_break(text):
     assert list(tokens.edges) == [c in ",;:!?。、" or c.isspace() or c in "，；：！？" for c in read]
 
 
+@given(st.text(st.sampled_from("县委強调，。 8a"), max_size=20), HARD | PIECES)
+def test_prepending_lines_shifts_every_offset_exactly(prefix, text):
+    prefix = f"{prefix}。\n"
+    alone, behind = tokenise("。\n" + text, TOKENIZER), tokenise(prefix + text, TOKENIZER)
+    shift = len(prefix) - 2
+    tail = [behind.to_given(i, i + 1) for i in range(len(behind) - len(alone), len(behind))]
+    assert tail == [(a + shift, b + shift) for a, b in (alone.to_given(i, i + 1) for i in range(len(alone)))]
+
+
 def test_rare_characters_keep_exact_offsets():
     text = "王旻、张翀勠力同心𠮷😀"
     tokens = tokenise(text, TOKENIZER)

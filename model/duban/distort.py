@@ -1,4 +1,4 @@
-"""Clean text → text as mirrors and careless pages give it: training augmentation, and the test of robustness.
+"""Clean text → text as mirrors and careless pages give it, or about others: augmentation, and the test of robustness.
 
 Each way is drawn for itself, once a text, so a report may come in traditional characters with glosses and broken
 mark-up, or nearly clean. Spans are carried along; the rules for them are those of the guidelines ("Distorted text").
@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import random
 import unicodedata
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cache
 
@@ -87,6 +88,53 @@ def distort(text: str, marks: Sequence[Mark], rng: random.Random) -> tuple[str, 
         text[m.start : m.end]: distorted[n.start : n.end] for m, n in zip(marks, moved) if m.label == "OFFICIAL"
     }
     return distorted, [replace(m, issuer=spelling.get(m.issuer or "", m.issuer)) for m in moved]
+
+
+def rename(text: str, marks: Sequence[Mark], names: Sequence[str], rng: random.Random) -> tuple[str, list[Mark]]:
+    """A copy of a text in which officials bear other names, so that a model learns no name by heart.
+
+    Args:
+        text: the text.
+        marks: its marks, sorted by start.
+        names: what new names are made of: the surname of one and the given name of another. Names of Han characters.
+        rng: what all draws come from.
+
+    Returns:
+        The new text and marks. A person keeps one name throughout; names that are not all Han characters stay.
+    """
+    new: dict[str, str] = {}
+    out: list[str] = []
+    shifts = [(0, 0)]  # from this place of the text on, offsets move by so much
+    at = shift = 0
+    for mark in (m for m in marks if m.label == "OFFICIAL"):
+        old = text[mark.start : mark.end]
+        if not _is_name(old):
+            continue
+        if old not in new:
+            new[old] = rng.choice(names)[0] + rng.choice(names)[1:]
+        out += [text[at : mark.start], new[old]]
+        at = mark.end
+        shift += len(new[old]) - len(old)
+        shifts.append((mark.end, shift))
+    places = [place for place, _ in shifts]
+
+    def moved(place: int) -> int:
+        return place + shifts[bisect_right(places, place) - 1][1]
+
+    renamed = [
+        replace(m, start=moved(m.start), end=moved(m.end), issuer=new.get(m.issuer or "", m.issuer)) for m in marks
+    ]
+    return "".join([*out, text[at:]]), renamed
+
+
+def names_of(texts_and_marks: Iterable[tuple[str, Sequence[Mark]]]) -> list[str]:
+    """The officials' names, two to four Han characters, that the marks of some texts hold, sorted, each once."""
+    found = {text[m.start : m.end] for text, marks in texts_and_marks for m in marks if m.label == "OFFICIAL"}
+    return sorted(filter(_is_name, found))
+
+
+def _is_name(name: str) -> bool:
+    return 2 <= len(name) <= 4 and all("\u4e00" <= c <= "\u9fff" for c in name)
 
 
 def _one(converted: str, char: str) -> str:
