@@ -50,7 +50,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default=ROOT / "data" / "annotations")
     parser.add_argument("--news", type=Path, default=ROOT.parent / "shared" / "news", help="folder of the news texts")
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "train")
-    parser.add_argument("--epochs", type=int, default=14)
+    parser.add_argument("--epochs", type=int, default=15)
     parser.add_argument("--batch-size", type=int, default=8, help="windows a step, over all processes")
     parser.add_argument("--accumulate", type=int, default=1, help="split each step into this many passes")
     parser.add_argument("--lr", type=float, default=4e-4)
