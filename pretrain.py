@@ -221,10 +221,15 @@ def train(args: argparse.Namespace, model: BertForMaskedLM, tokenizer: PreTraine
     left_out = set(args.leave_out.read_text().split()) if args.leave_out else set()
     news = sorted((key, text) for key, text in read_news(args.corpus).items() if key not in left_out)
     texts = [normalise(text).text for _, text in news]
-    held_out = pack(texts[-args.held_out :], tokenizer, args.length)[:64]
-    rows = pack(texts[: -args.held_out], tokenizer, args.length)
+    first = len(texts) - args.held_out
+    if args.held_out < 1 or first < 1:
+        raise SystemExit(f"{args.corpus} holds {len(texts)} texts; --held-out {args.held_out} must leave some of them")
+    held_out = pack(texts[first:], tokenizer, args.length)[:64]
+    rows = pack(texts[:first], tokenizer, args.length)
 
     accelerator = Accelerator(mixed_precision=args.precision)
+    if accelerator.num_processes > 1:
+        raise SystemExit("pretrain.py runs on one process, on CPU or GPU")
     order = torch.Generator().manual_seed(args.seed)
     loader = DataLoader(TensorDataset(rows), args.batch_size, shuffle=True, generator=order, drop_last=True)
     optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr, weight_decay=0.01)
@@ -248,8 +253,9 @@ def train(args: argparse.Namespace, model: BertForMaskedLM, tokenizer: PreTraine
     masking = torch.Generator().manual_seed(args.seed + step)
     accelerator.print(f"{rows.numel():,} characters, {per_epoch} batches an epoch")
     accelerator.print(f"step {step} held-out loss {held_out_loss():.3f}")
-    began, first = time.time(), step
+    began, first_step = time.time(), step
     while step < args.steps:
+        order.manual_seed(args.seed + step // per_epoch)
         for (ids,) in accelerator.skip_first_batches(loader, step % per_epoch) if step % per_epoch else loader:
             inputs, chosen = mask(ids.cpu(), tokenizer, masking)
             with accelerator.autocast():
@@ -261,7 +267,7 @@ def train(args: argparse.Namespace, model: BertForMaskedLM, tokenizer: PreTraine
             optimizer.zero_grad()
             step += 1
             if step % 10 == 0:
-                rate = (step - first) * ids.numel() / (time.time() - began)
+                rate = (step - first_step) * ids.numel() / (time.time() - began)
                 accelerator.print(f"step {step} loss {loss.item():.3f} {rate:,.0f} characters/s", flush=True)
             if step % 100 == 0 or step == args.steps:
                 accelerator.save_state(args.work)

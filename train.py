@@ -15,6 +15,7 @@ import argparse
 import json
 import logging
 import random
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,7 @@ from accelerate import Accelerator, DataLoaderConfiguration
 from accelerate.utils import GradientAccumulationPlugin, set_seed
 from rich.progress import track
 from torch.utils.data import DataLoader, Dataset
-from transformers import (
-    AutoModelForTokenClassification,
-    AutoTokenizer,
-    PreTrainedTokenizerBase,
-    get_linear_schedule_with_warmup,
-)
+from transformers import AutoModelForTokenClassification, AutoTokenizer, PreTrainedTokenizerBase
 
 from duban import corpus
 from duban.corpus import Report
@@ -37,7 +33,7 @@ from duban.distort import distort, names_of, rename
 from duban.labels import TAG_IDS, TAGS, encode
 from duban.scoring import calibration_error, strict_scores
 from duban.tagger import Tagger, pad
-from duban.tokens import Tokens, tokenise, windows
+from duban.tokens import Tokens, tokenise, window_of, windows
 
 ROOT = Path(__file__).resolve().parent
 IGNORED = -100  # the label of [CLS], [SEP] and padding, for cross_entropy
@@ -52,7 +48,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "train")
     parser.add_argument("--epochs", type=int, default=15)
     parser.add_argument("--batch-size", type=int, default=8, help="windows a step, over all processes")
-    parser.add_argument("--accumulate", type=int, default=1, help="split each step into this many passes")
+    parser.add_argument(
+        "--accumulate", type=int, default=1, help="passes that a step is split into, if memory is short"
+    )
     parser.add_argument("--lr", type=float, default=4e-4)
     parser.add_argument("--warmup", type=float, default=0.1, help="share of the steps")
     parser.add_argument(
@@ -64,14 +62,28 @@ def arguments() -> argparse.Namespace:
 
 
 class Windows(Dataset):  # type: ignore[type-arg]
-    """Windows of the training reports: (token ids, tag ids). `draw` makes them anew for an epoch."""
+    """Windows of the training reports: (token ids, tag ids). `draw` makes them anew for each epoch.
 
-    def __init__(self, reports: list[Report], tokenizer: PreTrainedTokenizerBase, distorted: float, seed: int) -> None:
-        self.reports, self.tokenizer, self.distorted, self.seed = reports, tokenizer, distorted, seed
+    Args:
+        reports: the training reports.
+        tokenizer: the model's.
+        size: tokens of a window and of its overlap with the next.
+        distorted: share of the reports that are distorted.
+        seed: what the draws of an epoch depend on, besides its number.
+    """
+
+    def __init__(
+        self,
+        reports: list[Report],
+        tokenizer: PreTrainedTokenizerBase,
+        size: tuple[int, int],
+        distorted: float,
+        seed: int,
+    ) -> None:
+        self.reports, self.tokenizer, self.size, self.distorted, self.seed = reports, tokenizer, size, distorted, seed
         self.names = names_of((report.text, report.marks) for report in reports)
         self.rows: list[tuple[np.ndarray, np.ndarray]] = []
         self.unlearnable = 0
-        self.draw(0)
 
     def draw(self, epoch: int) -> None:
         """Rename the officials of half of the reports, distort some, and cut all into windows; by seed and epoch."""
@@ -85,19 +97,23 @@ class Windows(Dataset):  # type: ignore[type-arg]
                 text, marks = distort(text, marks, rng)
             tokens = tokenise(text, self.tokenizer)
             tags = np.array(self.tags(tokens, tokens.spans(marks)), dtype=np.int64)
-            self.rows += [(tokens.ids[w.start : w.end], tags[w.start : w.end]) for w in windows(len(tokens))]
+            cut = windows(len(tokens), *self.size)
+            self.rows += [(tokens.ids[w.start : w.end], tags[w.start : w.end]) for w in cut]
 
     def tags(self, tokens: Tokens, spans: list[tuple[int, int, str]]) -> list[int]:
         """Tag ids. Where a word piece holds the ends of two spans one of them cannot be learned, and is left out."""
+        try:
+            return [TAG_IDS[tag] for tag in encode(spans, len(tokens))]
+        except (ValueError, KeyError):
+            pass
         kept: list[tuple[int, int, str]] = []
-        ids = [TAG_IDS["O"]] * len(tokens)
         for span in spans:
             try:
-                ids = [TAG_IDS[tag] for tag in encode([*kept, span], len(tokens))]
+                [TAG_IDS[tag] for tag in encode([*kept, span], len(tokens))]
                 kept.append(span)
             except (ValueError, KeyError):
                 self.unlearnable += 1
-        return ids
+        return [TAG_IDS[tag] for tag in encode(kept, len(tokens))]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -160,30 +176,37 @@ def main() -> None:
     )
     reports = corpus.load(args.data, args.news)
     dev = [report for report in reports if report.split == "dev"]
+    learned = [report for report in reports if report.split == "train"]
+    if not dev or not learned:
+        raise SystemExit(f"{args.data} holds {len(learned)} train and {len(dev)} dev reports; both are needed")
+    if args.batch_size % (args.accumulate * accelerator.num_processes):
+        raise SystemExit(f"--batch-size {args.batch_size} must divide by --accumulate times the number of processes")
     tokenizer = AutoTokenizer.from_pretrained(args.model)
     model = AutoModelForTokenClassification.from_pretrained(
-        args.model, id2label=dict(enumerate(TAGS)), label2id=TAG_IDS, dtype=torch.float32, use_safetensors=True
+        args.model, id2label=dict(enumerate(TAGS)), label2id=TAG_IDS, dtype=torch.float32
     )
-    data = Windows([report for report in reports if report.split == "train"], tokenizer, args.distorted, args.seed)
+    size = window_of(model.config.max_position_embeddings)
+    data = Windows(learned, tokenizer, size, args.distorted, args.seed)
+    data.draw(0)
     if data.unlearnable:
-        accelerator.print(
-            f"{data.unlearnable} spans share a token with another and cannot be learned with this tokenizer"
-        )
+        accelerator.print(f"{data.unlearnable} spans share a token with another; this tokenizer cannot learn them")
     order = torch.Generator()
     loader = DataLoader(
-        data, args.batch_size // args.accumulate, shuffle=True, generator=order, collate_fn=data.collate
+        data, args.batch_size // args.accumulate, shuffle=True, generator=order, collate_fn=data.collate, drop_last=True
     )
     optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr, weight_decay=0.01)
-    steps = args.epochs * len(loader) // args.accumulate
-    schedule = get_linear_schedule_with_warmup(optimizer, int(args.warmup * steps), steps)
     model, optimizer, loader = accelerator.prepare(model, optimizer, loader)
 
     state_file = args.out / "state.json"
-    state: dict[str, Any] = {"epoch": 0, "step": 0, "best": -1.0}
-    accelerator.register_for_checkpointing(schedule)
+    options = {key: str(value) for key, value in vars(args).items()}
+    state: dict[str, Any] = {"epoch": 0, "step": 0, "best": -1.0, "options": options}
     if state_file.exists():
         state = json.loads(state_file.read_text())
-        accelerator.load_state(args.out / "checkpoint")
+        if state["options"] != options:
+            changed = [key for key in options if options[key] != state["options"].get(key)]
+            raise SystemExit(f"{args.out} holds a run with other {', '.join(changed)}; name another --out for this one")
+        if state["epoch"]:
+            accelerator.load_state(args.out / f"checkpoint-{state['epoch']}")
         accelerator.print(f"going on after epoch {state['epoch']} of {args.out}")
     accelerator.init_trackers("log")
 
@@ -191,8 +214,10 @@ def main() -> None:
         data.draw(epoch)
         order.manual_seed(1000 * args.seed + epoch)
         model.train()
-        batches = track(loader, f"epoch {epoch + 1}/{args.epochs}", disable=not accelerator.is_main_process)
-        for batch in batches:
+        bar = track(loader, f"epoch {epoch + 1}/{args.epochs}", disable=not accelerator.is_main_process)
+        for i, batch in enumerate(bar):
+            for group in optimizer.param_groups:
+                group["lr"] = args.lr * rise_and_fall((epoch + i / len(loader)) / args.epochs, args.warmup)
             with accelerator.accumulate(model):
                 labels = batch.pop("labels")
                 logits = model(**batch).logits.float()
@@ -206,23 +231,27 @@ def main() -> None:
                 optimizer.step()
                 optimizer.zero_grad()
             if accelerator.sync_gradients:
-                schedule.step()
                 state["step"] += 1
-                accelerator.log({"loss": loss.item(), "lr": schedule.get_last_lr()[0]}, state["step"])
+                accelerator.log({"loss": loss.item(), "lr": group["lr"]}, state["step"])
         state["epoch"] = epoch + 1
-        plain = accelerator.unwrap_model(model)
         if accelerator.is_main_process:
-            scores = evaluate(Tagger(plain, tokenizer, str(accelerator.device)), dev)
+            bare = accelerator.unwrap_model(model)
+            scores = evaluate(Tagger(bare, tokenizer, str(accelerator.device)), dev)
             f1 = scores["micro avg"]["f1"]
             accelerator.log({f"dev/{name}": score["f1"] for name, score in scores.items()}, state["step"])
             by_label = " ".join(f"{name} {score['f1']:.3f}" for name, score in scores.items())
             accelerator.print(f"epoch {epoch + 1} loss {loss.item():.4f} dev F1: {by_label}", flush=True)
             if f1 > state["best"]:
                 state["best"] = f1
-                plain.save_pretrained(args.out / "best")
-        accelerator.save_state(args.out / "checkpoint")
+                bare.save_pretrained(args.out / "best")
+                tokenizer.save_pretrained(args.out / "best")
+        accelerator.save_state(args.out / f"checkpoint-{epoch + 1}")
+        accelerator.wait_for_everyone()
         if accelerator.is_main_process:
-            state_file.write_text(json.dumps(state))
+            # The state names the checkpoint only once that is whole, so a run killed at any moment can go on.
+            state_file.with_suffix(".part").write_text(json.dumps(state))
+            state_file.with_suffix(".part").replace(state_file)
+            shutil.rmtree(args.out / f"checkpoint-{epoch}", ignore_errors=True)
         accelerator.wait_for_everyone()
 
     if accelerator.is_main_process:
@@ -238,6 +267,11 @@ def main() -> None:
         )
         print(f"saved to {args.out / 'model'}")
     accelerator.end_training()
+
+
+def rise_and_fall(progress: float, warmup: float) -> float:
+    """The learning rate's share (0 to 1) at a share of the training: a linear rise over the warm-up, a linear fall."""
+    return min(progress / max(warmup, 1e-9), (1 - progress) / max(1 - warmup, 1e-9))
 
 
 if __name__ == "__main__":

@@ -30,7 +30,8 @@ def write(path: Path, report: Report) -> None:
 
 def read(path: Path, news: dict[str, str]) -> Report:
     """Read a mark-up file. Raises ValueError that says what is wrong: head, marks, hard rules, or a changed text."""
-    head, found, body = path.read_text(encoding="utf-8").partition("\n\n")
+    with path.open(encoding="utf-8", newline="") as file:
+        head, found, body = file.read().partition("\n\n")
     values = dict(line.removeprefix("# ").split(": ", 1) for line in head.split("\n") if ": " in line)
     missing = [key for key in HEAD if key not in values]
     if not found or missing:
@@ -57,7 +58,7 @@ def read(path: Path, news: dict[str, str]) -> Report:
 
 
 def main() -> int:
-    """Run the command line; returns the number of files with something wrong."""
+    """Run the command line; returns 1 when a file has something wrong."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("action", choices=("export", "check", "import"))
     parser.add_argument(
@@ -74,6 +75,8 @@ def main() -> int:
         done = {report.id: report for report in corpus.load(ANNOTATIONS, args.news)}
         for item in args.items:
             date = f"{item[:4]}-{item[4:6]}-{item[6:8]}"
+            if item not in done and item not in news:
+                parser.error(f"{item}: neither among the annotated reports at hand nor in the news of {args.news}")
             fresh = Report(item, "xinwenlianbo", news.get(item, ""), date, "meeting", "train", "", "", ())
             write(args.out / f"{item}.txt", done.get(item, fresh))
         return 0

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from duban.cli import app
 from duban.document import Document
+from duban.files import decode
 
 runner = CliRunner()
 
@@ -87,6 +88,48 @@ def test_a_missing_model_is_one_line(folder):
     result = runner.invoke(app, ["extract", str(folder / "utf8.txt"), "--model", str(folder / "nowhere")])
     assert result.exit_code == 2
     assert "nowhere" in result.stderr
+
+
+def test_output_may_lie_among_the_input_or_replace_it(folder):
+    lines = folder / "lines.jsonl"
+    for _ in range(2):
+        runner.invoke(app, ["extract", str(folder), "-o", str(folder / "found.jsonl")])
+        found = [json.loads(x)["id"] for x in (folder / "found.jsonl").read_text(encoding="utf-8").splitlines()]
+        assert len(found) == len(set(found)) == 7
+    assert runner.invoke(app, ["extract", str(lines), "-o", str(lines)]).exit_code == 1
+    assert json.loads(lines.read_text(encoding="utf-8").splitlines()[0])["id"] == "r1"
+    assert not list(folder.glob("*.part"))
+
+
+def test_output_that_cannot_be_written_is_one_line(folder):
+    result = runner.invoke(app, ["extract", str(folder / "utf8.txt"), "-o", str(folder / "no" / "out.jsonl")])
+    assert result.exit_code == 2
+    assert "cannot be written" in result.stderr
+
+
+def test_what_breaks_other_tools_is_shown_and_written(tmp_path):
+    text = "县长王海强调，要抓好[/b]项目[red]建设，守住=cmd底线\x1b[31m。"
+    (tmp_path / "a.txt").write_text(text, encoding="utf-8")
+    row = json.dumps({"id": "=1+1", "text": "县长王海强调，要抓好\ud800项目。"})
+    (tmp_path / "b.jsonl").write_text(row + "\n" + "[" * 200_000, encoding="utf-8")
+    shown = runner.invoke(app, ["show", str(tmp_path / "a.txt")])
+    assert shown.exit_code == 0
+    assert "[red]" in shown.stdout
+    assert "\x1b[31m" not in shown.stdout
+    for kind in ("jsonl", "csv", "html"):
+        result = runner.invoke(app, ["extract", str(tmp_path / "b.jsonl"), "--format", kind])
+        assert result.exception is None or isinstance(result.exception, SystemExit)
+        assert "b.jsonl:2: not JSON" in result.stderr
+        assert result.stdout.encode()
+        if kind == "csv":
+            assert "'=1+1" in result.stdout
+
+
+def test_every_composed_report_survives_its_encodings(composed):
+    for report in composed:
+        assert decode(report.text.encode("gb18030")) == report.text
+        assert decode(report.text.encode("utf-16")) == report.text
+        assert decode(report.text[:40].encode("gb18030")) == report.text[:40]
 
 
 def test_show_prints_the_report_and_its_tables():

@@ -51,6 +51,10 @@ def test_what_is_saved_is_loaded(tmp_path, composed):
         ({**GOOD, "split": "all"}, "split is 'all'"),
         ({k: v for k, v in GOOD.items() if k != "date"}, "lacks date"),
         ({**GOOD, "spans": [{"start": 1}]}, "a span is an object with"),
+        (span("4", 6, "POST"), "a span is an object with"),
+        ({**GOOD, "text": None}, "text is None"),
+        ({**GOOD, "id": ["b"]}, "id is .*expected a string"),
+        ({**GOOD, "date": "yesterday"}, "date is 'yesterday'"),
     ],
 )
 def test_errors_name_file_and_line(tmp_path, record, why):
@@ -92,10 +96,13 @@ def test_news_of_the_repository_carries_no_text():
         assert json.loads(line)["text"] is None
 
 
-def test_splits_are_by_date_for_news_and_all_have_every_kind(composed):
+def test_splits_are_by_date_for_news_and_every_split_has_every_kind(composed):
     rows = [json.loads(x) for x in (ROOT / "data/annotations/news.jsonl").read_text(encoding="utf-8").splitlines()]
     ids = {split: sorted(r["id"] for r in rows if r["split"] == split) for split in corpus.SPLITS}
     assert ids["train"][-1] < ids["dev"][0] <= ids["dev"][-1] < ids["test"][0]
+    for split in corpus.SPLITS:
+        assert {r["kind"] for r in rows if r["split"] == split} == set(corpus.KINDS)
+        assert {r.kind for r in composed if r.split == split} == set(corpus.KINDS)
     assert len(rows) >= 40
     assert len(composed) >= 60
     assert sum(r.kind == "other" for r in composed) >= 10

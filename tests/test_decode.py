@@ -59,3 +59,15 @@ def test_temperature_changes_scores_only():
     sharp, flat = decode_lines(logits, edges, 0.5)[0], decode_lines(logits, edges, 3.0)[0]
     assert [s[:3] for s in sharp] == [s[:3] for s in flat]
     assert np.mean([s.score for s in sharp]) > np.mean([s.score for s in flat])
+
+
+@pytest.mark.parametrize("run", [1, 50, 500])
+def test_a_long_run_of_punctuation_leaves_probabilities_finite(run):
+    """The model may lean to go on inside a span over all of it; nothing can, at the end of a line."""
+    logits = np.full((3 + run, len(TAGS)), -8.0)
+    logits[0, TAGS.index("B-DIRECTIVE|O")] = 8
+    logits[1:, TAGS.index("I-DIRECTIVE|O")] = 8
+    edge = np.array([False] * 3 + [True] * run)
+    (found,) = decode_lines([logits], [edge])
+    assert [s[:3] for s in found] == [(0, 3, "DIRECTIVE")]
+    assert 0.99 < found[0].score <= 1

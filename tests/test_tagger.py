@@ -50,7 +50,9 @@ def test_every_span_is_a_part_of_the_text(document):
 
 
 def test_records_go_through_json_and_back(document):
-    assert Document.from_dict(json.loads(json.dumps(document.to_dict()))) == document
+    record = document.to_dict()
+    assert json.loads(json.dumps(record)) == record
+    assert Document.from_dict(record) == document
 
 
 @few
@@ -94,12 +96,19 @@ def test_windowed_equals_unwindowed_when_the_text_fits(tagger):
     assert np.allclose(tagger.logits([tokens])[0], whole[:, columns], atol=1e-4)
 
 
-def test_prepending_whole_windows_shifts_every_offset(tagger):
-    """White space before a text is no token of its own, so all offsets move by its length and nothing else does."""
+def test_white_space_and_mark_up_before_a_text_only_shift_offsets(tagger):
     base = tagger.predict("\n" + SAMPLE)
     for prefix in ("\n\u3000\u3000", "<br/>\n", "\u200b\n\n"):
         moved = tagger.predict(prefix + "\n" + SAMPLE)
         assert plain(moved) == [(label, a + len(prefix), b + len(prefix)) for label, a, b in plain(base)]
+
+
+def test_a_report_reads_the_same_behind_another(tagger, composed):
+    """Far behind a report that fills windows of its own, the spans are where they are without it."""
+    before = "\n".join(r.text for r in composed[:2]) + "\n"
+    alone = {(s.label, s.start + len(before), s.end + len(before)) for s in tagger.predict(SAMPLE).spans}
+    behind = {(s.label, s.start, s.end) for s in tagger.predict(before + SAMPLE).spans if s.start >= len(before)}
+    assert len(alone & behind) >= 0.9 * max(len(alone), len(behind))
 
 
 def test_a_long_speech_is_read_to_its_end(tagger):
@@ -116,11 +125,11 @@ def test_nothing_gives_an_empty_document(tagger, text):
 
 
 def test_distorted_text_keeps_its_own_offsets(tagger):
-    text = "縣委書記孫志強(qiáng)調(diào),各鄉(xiāng)鎮(zhèn)要把項(xiàng)目建設(shè)抓在手上。"
+    text = "縣委書記趙建國強(qiáng)調(diào),各鄉(xiāng)鎮(zhèn)要把項(xiàng)目建設(shè)抓在手上。"
     document = tagger.predict(text)
     (order,) = document.directives
     assert order.text == "把項(xiàng)目建設(shè)抓在手上"
-    assert order.issuer == "孫志"
+    assert order.issuer == "趙建國"
     assert order.addressee.text == "各鄉(xiāng)鎮(zhèn)"
 
 
@@ -185,6 +194,36 @@ def test_a_model_with_other_labels_is_refused(tiny_bert):
 def test_a_missing_model_is_named(tmp_path):
     with pytest.raises(OSError, match=r"no model at .*nowhere"):
         duban.load(tmp_path / "nowhere")
+
+
+def test_a_folder_without_a_tokenizer_is_named(tmp_path):
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / name).write_bytes((DEFAULT / name).read_bytes())
+    with pytest.raises(OSError, match="tokenizer"):
+        duban.load(tmp_path, device="cpu")
+
+
+def test_broken_weights_are_named(tmp_path):
+    for path in DEFAULT.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes()[:100_000])
+    with pytest.raises(OSError, match=r"no model at .* expected a folder or Hub id"):
+        duban.load(tmp_path, device="cpu")
+
+
+def test_a_run_of_punctuation_costs_no_score(tagger):
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        document = tagger.predict("县长王海强调，要守住底线" + "！" * 500 + "，" * 500)
+    assert document.directives[0].text == "守住底线"
+
+
+def test_special_tokens_in_a_text_are_text(tagger):
+    text = "［ＳＥＰ］县长王海强调，要[CLS]守住底线。"
+    document = tagger.predict(text)
+    assert len(tokenise(text, tagger.tokenizer)) == len(text)
+    assert [o.name for o in document.officials] == ["王海"]
 
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:99", "cuda:x", "cpu:1"])

@@ -47,6 +47,9 @@ def test_what_is_normalised_stays(text):
         ("<ruby>强<rt>qiáng</rt></ruby>调", "强调"),
         ("<!-- 广告 --><script>x(1)</script>会议", "会议"),
         ("「零事故」", "“零事故”"),
+        ("<!DOCTYPE html><script>for(i=0;i<n;i++)</script>国&#8203;务&zwj;院", "国务院"),
+        ("<!--[if IE]><p>x</p><![endif]-->会<!-- 未闭合", "会<!-- 未闭合"),
+        ("落实<A股市场改革方案>部署[AI]治理(ai)", "落实<A股市场改革方案>部署[AI]治理(ai)"),
         ("", ""),
     ],
 )

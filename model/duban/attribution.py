@@ -7,15 +7,21 @@ normalised text, so that traditional characters and glosses make no difference.
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Sequence
 
 from duban.document import Directive, Document, Official, Span, Target
-from duban.speakers import Placed, Turn, name, turns
+from duban.labels import LABELS, MEETING
+from duban.speakers import Placed, Turn, turns
 from duban.text import Normalised
 
 _SENTENCE_END = re.compile(r"[。!?\n]")
+#: What may stand between the names of a list, or between a title and its name.
+_LISTED = re.compile(r"(?:同志|[、 和及与])*")
+_BESIDE = re.compile(r"(?:同志|等| )*")
+#: Between neighbours of one list there is at most this much.
+_NEAR = 8
 
 
 def assemble(text: str, spans: Sequence[Span], normalised: Normalised) -> Document:
@@ -27,103 +33,98 @@ def assemble(text: str, spans: Sequence[Span], normalised: Normalised) -> Docume
         normalised: `normalise(text)`.
     """
     spans = sorted(spans, key=lambda s: (s.start, -s.end, s.label))
-    placed: dict[str, list[Placed]] = {"OFFICIAL": [], "POST": [], "ADDRESSEE": [], "TARGET": [], "DIRECTIVE": []}
+    placed: dict[str, list[Placed]] = {label: [] for label in LABELS}
     for span in spans:
         place = normalised.from_given(span.start, span.end)
         if place is not None:
-            placed[span.label].append(Placed(*place, span))
+            name = re.sub(r"\s", "", normalised.text[slice(*place)])
+            placed[span.label].append(Placed(*place, span, name))
 
     officials = _officials(normalised.text, placed["OFFICIAL"], placed["POST"])
-    posts = {mention: official.posts for official in officials for mention in official.mentions}
     clauses, addressees = placed["DIRECTIVE"], placed["ADDRESSEE"]
-    said = turns(
-        normalised.text, placed["OFFICIAL"], placed["POST"], sorted(clauses + addressees, key=lambda p: p.start)
-    )
-    issuers = _issuers(said, clauses)
+    orders = sorted(clauses + addressees, key=lambda p: p.start)
+    issuers = _issuers(turns(normalised.text, placed["OFFICIAL"], placed["POST"], orders), clauses)
 
-    targets = []
+    ends = [d.end for d in clauses]
+    targets, of_clause = [], [[] for _ in clauses]  # type: tuple[list[Target], list[list[Target]]]
     for t in placed["TARGET"]:
-        clause = next((d for d in clauses if d.start < t.end and t.start < d.end), None)
-        inside = None if clause is None else (clause.span.start, clause.span.end)
-        targets.append(Target(t.span.text, t.span.start, t.span.end, t.span.score, inside))
+        i = bisect_right(ends, t.start)
+        inside = i < len(clauses) and clauses[i].start < t.end
+        where = (clauses[i].span.start, clauses[i].span.end) if inside else None
+        targets.append(Target(t.span.text, t.span.start, t.span.end, t.span.score, where))
+        if inside:
+            of_clause[i].append(targets[-1])
     directives = []
-    for d, issuer in zip(clauses, issuers, strict=True):
+    for d, issuer, its_targets in zip(clauses, issuers, of_clause, strict=True):
+        official = officials.get(issuer or "")
         directives.append(
             Directive(
                 d.span.text,
                 d.span.start,
                 d.span.end,
                 d.span.score,
-                issuer.text if isinstance(issuer, Span) else issuer,
-                posts[issuer] if isinstance(issuer, Span) else (),
+                official.name if official else issuer,
+                official.posts if official else (),
                 _addressee(normalised.text, d, addressees),
-                tuple(t for t in targets if t.directive == (d.span.start, d.span.end)),
+                tuple(its_targets),
             )
         )
-    return Document(text, tuple(spans), tuple(officials), tuple(directives), tuple(targets))
+    return Document(text, tuple(spans), tuple(officials.values()), tuple(directives), tuple(targets))
 
 
-def _issuers(said: Sequence[Turn], clauses: Sequence[Placed]) -> list[Span | str | None]:
+def _issuers(said: Sequence[Turn], clauses: Sequence[Placed]) -> list[str | None]:
     """Who issues each clause: who has the word there; in a headline, before anybody has it, who says most later."""
     positions = [turn.position for turn in said]
     places = [bisect_right(positions, clause.start) - 1 for clause in clauses]
     told = [said[i].issuer for i in places if i >= 0]
-    named = Counter(issuer.text for issuer in told if isinstance(issuer, Span))
-    main: Span | str | None = told[0] if told else said[0].issuer if said else None
-    if named:
-        most = named.most_common(1)[0][0]
-        main = next(issuer for issuer in told if name(issuer) == most)
+    named = Counter(issuer for issuer in told if issuer != MEETING)
+    first = told or [turn.issuer for turn in said]
+    main = named.most_common(1)[0][0] if named else first[0] if first else None
     return [said[i].issuer if i >= 0 else main for i in places]
 
 
 def _addressee(text: str, directive: Placed, addressees: Sequence[Placed]) -> Span | None:
     """The last addressee named in the directive's sentence at or before it."""
-    named = [a for a in addressees if a.start < directive.end]
-    if not named or _SENTENCE_END.search(text, named[-1].start, directive.start):
+    i = bisect_left(addressees, directive.end, key=lambda a: a.start) - 1
+    if i < 0 or _SENTENCE_END.search(text, addressees[i].start, directive.start):
         return None
-    return named[-1].span
+    return addressees[i].span
 
 
-def _officials(text: str, mentions: Sequence[Placed], posts: Sequence[Placed]) -> list[Official]:
-    """One Official a name, in the order of first mention, with the distinct titles that stand beside its mentions."""
+def _officials(text: str, mentions: Sequence[Placed], posts: Sequence[Placed]) -> dict[str, Official]:
+    """By normalised name, in the order of first mention: one Official each, with the titles beside its mentions."""
+    titles = _titles(text, mentions, posts)
     merged: dict[str, tuple[list[Span], list[str]]] = {}
-    for i, mention in enumerate(mentions):
-        name = re.sub(r"\s", "", text[mention.start : mention.end])
-        spans, titles = merged.setdefault(name, ([], []))
+    for mention, title in zip(mentions, titles, strict=True):
+        spans, its = merged.setdefault(mention.name, ([], []))
         spans.append(mention.span)
-        title = _post_before(text, i, mentions, posts) or _post_after(text, i, mentions, posts)
-        if title is not None and title.span.text not in titles:
-            titles.append(title.span.text)
-    return [Official(spans[0].text, tuple(titles), tuple(spans)) for spans, titles in merged.values()]
+        if title is not None and title not in its:
+            its.append(title)
+    return {name: Official(spans[0].text, tuple(its), tuple(spans)) for name, (spans, its) in merged.items()}
 
 
-#: What stands between the names of a list, or between a title and a name.
-_LISTED = re.compile(r"(?:同志|[、,\s和及与以])*")
+def _titles(text: str, mentions: Sequence[Placed], posts: Sequence[Placed]) -> list[str | None]:
+    """Of each mention the title before it, or before its list; else the one after it, or after its list."""
 
+    def joined(gap: re.Pattern[str], start: int, end: int) -> bool:
+        return end - start <= _NEAR and gap.fullmatch(text, start, end) is not None
 
-def _post_before(text: str, i: int, mentions: Sequence[Placed], posts: Sequence[Placed]) -> Placed | None:
-    """The title before a name, or before the list that the name is part of."""
-    while True:
-        start = mentions[i].start
-        for post in posts:
-            if post.end <= start and not text[post.end : start].replace("同志", "").strip():
-                return post
-        if (
-            i == 0
-            or not _LISTED.fullmatch(text, mentions[i - 1].end, start)
-            or any(p.end == mentions[i - 1].end for p in posts)
-        ):
-            return None
-        i -= 1
-
-
-def _post_after(text: str, i: int, mentions: Sequence[Placed], posts: Sequence[Placed]) -> Placed | None:
-    """The title that follows a name, or the list that the name is part of."""
-    while True:
-        end = mentions[i].end
-        for post in posts:
-            if post.start >= end and not text[end : post.start].replace("同志", "").replace("等", "").strip(" ("):
-                return post
-        if i + 1 == len(mentions) or not _LISTED.fullmatch(text, end, mentions[i + 1].start):
-            return None
-        i += 1
+    ends, starts = [p.end for p in posts], [p.start for p in posts]
+    before: list[str | None] = []
+    for k, m in enumerate(mentions):
+        i = bisect_right(ends, m.start) - 1
+        if i >= 0 and joined(_BESIDE, posts[i].end, m.start):
+            before.append(posts[i].span.text)
+        else:
+            listed = k > 0 and joined(_LISTED, mentions[k - 1].end, m.start)
+            before.append(before[-1] if listed else None)
+    after: list[str | None] = []
+    for k in range(len(mentions) - 1, -1, -1):
+        m = mentions[k]
+        i = bisect_left(starts, m.end)
+        if i < len(posts) and joined(_BESIDE, m.end, posts[i].start):
+            after.append(posts[i].span.text)
+        else:
+            listed = k + 1 < len(mentions) and joined(_LISTED, m.end, mentions[k + 1].start)
+            after.append(after[-1] if listed else None)
+    return [b or a for b, a in zip(before, reversed(after), strict=True)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
 import sys
@@ -17,10 +18,11 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from duban.document import Document
 from duban.files import texts
-from duban.render import COLOURS, NAMES, to_terminal
+from duban.render import COLOURS, NAMES, printable, to_terminal
 from duban.tagger import Tagger, load
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="督办: who ordered what, of whom, to what end.")
@@ -70,15 +72,24 @@ def extract(
         errors.print(f"duban: {line}", style="red", markup=False)
 
     tagger = _tagger(model, device, batch_size)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")  # whatever the terminal's
     ids: deque[str] = deque()
 
     def given() -> Iterator[str]:
-        for id_, text in texts(paths, complain):
+        for id_, text in texts(paths, complain, skip=out):
             ids.append(id_)
             yield text
 
     done = TextColumn("{task.completed:.0f} reports, {task.fields[characters]:,} characters")
-    target = sys.stdout if out is None else out.open("w", encoding="utf-8", newline="")
+    part = None if out is None else out.with_name(out.name + ".part")  # so that -o may name one of the inputs
+    try:
+        target = sys.stdout if part is None else part.open("w", encoding="utf-8", newline="")
+        if out is not None and out.is_dir():
+            raise IsADirectoryError(21, "it is a folder")
+    except OSError as error:
+        errors.print(f"duban: {out}: cannot be written ({error.strerror})", style="red", markup=False)
+        raise typer.Exit(2) from None
     with Progress(
         SpinnerColumn(), done, TimeElapsedColumn(), console=errors, transient=True, disable=not errors.is_terminal
     ) as progress:
@@ -89,8 +100,9 @@ def extract(
             write(ids.popleft(), document)
             characters += len(document.text)
             progress.update(task, advance=1, characters=characters)
-    if out is not None:
+    if out is not None and part is not None:
         target.close()
+        part.replace(out)
     if complaints:
         raise typer.Exit(1)
 
@@ -115,12 +127,17 @@ def _csv(target: TextIO) -> Callable[[str, Document], None]:
         for d in document.directives:
             whom = d.addressee.text if d.addressee else ""
             targets = "；".join(t.text for t in d.targets)
-            rows.writerow(
-                [id_, d.start, d.end, d.text, d.issuer or "", "、".join(d.issuer_posts), whom, targets, d.score]
-            )
+            cells = [id_, d.start, d.end, d.text, d.issuer or "", "、".join(d.issuer_posts), whom, targets, d.score]
+            rows.writerow([_cell(cell) if isinstance(cell, str) else cell for cell in cells])
         target.flush()
 
     return write
+
+
+def _cell(text: str) -> str:
+    """A cell that no spreadsheet takes for a formula (OWASP, CSV injection), and that can be encoded."""
+    safe = _LONE_SURROGATE.sub("\ufffd", text)
+    return "'" + safe if safe.startswith(("=", "+", "-", "@", "\t", "\r")) else safe
 
 
 def _html(target: TextIO) -> Callable[[str, Document], None]:
@@ -128,7 +145,8 @@ def _html(target: TextIO) -> Callable[[str, Document], None]:
     target.write('<body style="max-width:50em;margin:auto;line-height:1.8">\n')
 
     def write(id_: str, document: Document) -> None:
-        target.write(f"<h2>{escape(id_)}</h2>\n{document.to_html()}\n".encode("utf-8", "replace").decode())
+        page = f"<h2>{escape(id_)}</h2>\n{document.to_html()}\n"
+        target.write(_LONE_SURROGATE.sub("\ufffd", page))
         target.flush()
 
     return write
@@ -156,20 +174,26 @@ def show(
         raise typer.Exit(1)
 
 
+def _plain(cell: str) -> Text:
+    """A cell that rich does not read as its own mark-up."""
+    return Text(printable(cell))
+
+
 def _show(document: Document, console: Console) -> None:
     console.print(to_terminal(document))
     legend = "  ".join(f"[{COLOURS[label]} bold]{NAMES[label]} {label}[/]" for label in COLOURS if label != "DIRECTIVE")
     console.print(f"\n{legend}  [underline]{NAMES['DIRECTIVE']} DIRECTIVE[/]\n")
     officials = Table("官员 official", "职务 posts", "次 mentions", title="Officials")
     for o in document.officials:
-        officials.add_row(o.name, "；".join(o.posts), str(len(o.mentions)))
+        officials.add_row(*map(_plain, (o.name, "；".join(o.posts), str(len(o.mentions)))))
     directives = Table("issuer", "addressee", "directive", "targets", "score", title="Directives")
     for d in document.directives:
         whom = d.addressee.text if d.addressee else ""
-        directives.add_row(d.issuer or "", whom, d.text, "；".join(t.text for t in d.targets), f"{d.score:.2f}")
+        cells = (d.issuer or "", whom, d.text, "；".join(t.text for t in d.targets), f"{d.score:.2f}")
+        directives.add_row(*map(_plain, cells))
     targets = Table("target", "in a directive", "score", title="Targets")
     for t in document.targets:
-        targets.add_row(t.text, "yes" if t.directive else "no", f"{t.score:.2f}")
+        targets.add_row(*map(_plain, (t.text, "yes" if t.directive else "no", f"{t.score:.2f}")))
     for table in (officials, directives, targets):
         console.print(table)
 

@@ -7,6 +7,7 @@ user has. `spans` is a list of {"start", "end", "label", "issuer"}; `issuer` is 
 
 from __future__ import annotations
 
+import datetime
 import gzip
 import hashlib
 import json
@@ -16,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from duban.labels import EDGE_PUNCTUATION, LABELS, LINE_BREAKS, encode
+from duban.labels import EDGE_PUNCTUATION, LABELS, LINE_BREAKS, MEETING, encode
 from duban.markup import Mark
 
 if TYPE_CHECKING:
@@ -28,8 +29,6 @@ FIELDS = ("id", "source", "sha256", "text", "date", "kind", "split", "annotator"
 COMPOSED = "composed"
 KINDS = ("meeting", "inspection", "instruction", "other")
 SPLITS = ("train", "dev", "test")
-#: The issuer of words that the text gives to a meeting, a body or a document.
-MEETING = "会议"
 
 
 class AnnotationError(ValueError):
@@ -68,7 +67,7 @@ class Report:
 
 def checksum(text: str) -> str:
     """SHA-256, in hex, of the UTF-8 text."""
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def problems(text: str, marks: Iterable[Mark]) -> Iterator[str]:
@@ -128,12 +127,6 @@ def read_news(folder: Path, ids: frozenset[str] | None = None) -> dict[str, str]
     return texts
 
 
-def _report(record: dict[str, Any], text: str) -> Report:
-    marks = tuple(Mark(s["start"], s["end"], s["label"], s["issuer"]) for s in record["spans"])
-    rest = {key: record[key] for key in ("id", "source", "date", "kind", "split", "annotator", "reviewer")}
-    return Report(text=text, marks=marks, **rest)
-
-
 def load(folder: str | Path, news: str | Path | None = None) -> list[Report]:
     """All reports of the *.jsonl files of a folder, checked.
 
@@ -151,6 +144,7 @@ def load(folder: str | Path, news: str | Path | None = None) -> list[Report]:
     if not paths:
         raise FileNotFoundError(f"no *.jsonl in {folder}: name the folder that holds the annotations")
     lines: list[tuple[str, dict[str, Any]]] = []
+    seen: set[str] = set()
     for path in paths:
         for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
             if not line.strip():
@@ -160,40 +154,61 @@ def load(folder: str | Path, news: str | Path | None = None) -> list[Report]:
                 record = json.loads(line)
             except json.JSONDecodeError as error:
                 raise AnnotationError(f"{where}: not JSON ({error})") from None
-            missing = [key for key in FIELDS if not isinstance(record, dict) or key not in record]
-            if missing:
-                raise AnnotationError(f"{where}: lacks {', '.join(missing)}; a line has {', '.join(FIELDS)}")
-            lines.append((where, record))
+            if problem := _wrong_shape(record):
+                raise AnnotationError(f"{where}: {problem}")
+            if record["id"] in seen:
+                raise AnnotationError(f"{where} ({record['id']}): this id comes twice")
+            seen.add(record["id"])
+            lines.append((f"{where} ({record['id']})", record))
 
     wanted = frozenset(record["id"] for _, record in lines if record["source"] != COMPOSED)
     texts = read_news(Path(news), wanted) if news is not None and wanted else {}
-    reports: dict[str, Report] = {}
+    reports = []
     left_out = 0
     for where, record in lines:
         text = record["text"] if record["source"] == COMPOSED else texts.get(record["id"])
         if text is None:
             left_out += 1
             continue
-        where = f"{where} ({record['id']})"
         if checksum(text) != record["sha256"]:
             raise AnnotationError(f"{where}: the text does not match its checksum; its offsets would point elsewhere")
-        for key, allowed in (("kind", KINDS), ("split", SPLITS)):
-            if record[key] not in allowed:
-                raise AnnotationError(f"{where}: {key} is {record[key]!r}, expected one of {', '.join(allowed)}")
-        if record["id"] in reports:
-            raise AnnotationError(f"{where}: this id comes twice")
-        try:
-            report = _report(record, text)
-        except (KeyError, TypeError) as error:
-            raise AnnotationError(f"{where}: a span is an object with start, end, label, issuer ({error!r})") from None
-        for problem in problems(text, report.marks):
+        marks = tuple(Mark(s["start"], s["end"], s["label"], s["issuer"]) for s in record["spans"])
+        for problem in problems(text, marks):
             raise AnnotationError(f"{where}: {problem}")
-        reports[report.id] = report
+        reports.append(Report(text=text, marks=marks, **{key: record[key] for key in _HEAD}))
     if left_out:
-        logger.warning(
-            "%d of %d annotated documents left out: their news text is not in %s", left_out, len(lines), news
-        )
-    return list(reports.values())
+        place = f"not in {news}" if news is not None else "not at hand; name the folder that holds it"
+        logger.warning("%d of %d annotated documents left out: their news text is %s", left_out, len(lines), place)
+    return reports
+
+
+_HEAD = ("id", "source", "date", "kind", "split", "annotator", "reviewer")
+_SPAN = {"start": int, "end": int, "label": str, "issuer": str | None}
+
+
+def _wrong_shape(record: Any) -> str | None:
+    """What keeps an object from being a line of the format; None when nothing does."""
+    if not isinstance(record, dict):
+        return f"expected an object with {', '.join(FIELDS)}"
+    if missing := [key for key in FIELDS if key not in record]:
+        return f"lacks {', '.join(missing)}; a line has {', '.join(FIELDS)}"
+    for key in (*_HEAD, "sha256"):
+        if not isinstance(record[key], str):
+            return f"{key} is {record[key]!r}, expected a string"
+    if not isinstance(record["text"], str) and (record["text"] is not None or record["source"] == COMPOSED):
+        return f"text is {record['text']!r}; it is a string, or null for news"
+    for key, allowed in (("kind", KINDS), ("split", SPLITS)):
+        if record[key] not in allowed:
+            return f"{key} is {record[key]!r}, expected one of {', '.join(allowed)}"
+    try:
+        datetime.date.fromisoformat(record["date"])
+    except ValueError:
+        return f"date is {record['date']!r}, expected YYYY-MM-DD"
+    spans = record["spans"] if isinstance(record["spans"], list) else [None]
+    for span in spans:
+        if not isinstance(span, dict) or not all(k in span and isinstance(span[k], t) for k, t in _SPAN.items()):
+            return f"a span is an object with {', '.join(_SPAN)}, not {span!r}"
+    return None
 
 
 def save(path: str | Path, reports: Iterable[Report]) -> None:

@@ -69,10 +69,15 @@ def decode_lines(
         scores = np.full((len(batch), length, len(TAGS)), -np.inf)
         scores[:, :, _OUTSIDE] = 0.0
         edge = np.zeros((len(batch), length), dtype=np.intp)
+        padding = np.ones(edge.shape, dtype=bool)
         for row, i in enumerate(batch):
+            padding[row, : len(logits[i])] = False
             scores[row, : len(logits[i])] = logits[i]
             edge[row, : len(logits[i])] = edges[i]
         forbidden = edge.astype(bool)[:, :, None] & _BEGINS
+        # Nothing can go on after the last other character of a line, so what follows it is outside of all spans.
+        trailing = np.logical_and.accumulate((edge == 1)[:, ::-1] | padding[:, ::-1], axis=1)
+        forbidden |= trailing[:, ::-1, None] & (np.arange(len(TAGS)) != _OUTSIDE)
         probabilities = np.where(forbidden, 0.0, _softmax(scores / temperature))
         paths = _viterbi(np.where(forbidden, -np.inf, scores), edge)
         forward, backward, scale = _forward_backward(probabilities, edge)

@@ -51,6 +51,13 @@ class Directive:
     targets: tuple[Target, ...]
 
 
+def _lists(value: Any) -> Any:
+    """The same with tuples as lists."""
+    if isinstance(value, dict):
+        return {key: _lists(item) for key, item in value.items()}
+    return [_lists(item) for item in value] if isinstance(value, tuple | list) else value
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """A report that was read. `spans` are sorted by start; officials, directives and targets are made of them."""
@@ -62,8 +69,8 @@ class Document:
     targets: tuple[Target, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain dicts, lists, strings, ints and floats, ready for json.dumps."""
-        return asdict(self)
+        """Plain dicts, lists, strings, ints and floats: what json.loads(json.dumps(…)) of it gives."""
+        return _lists(asdict(self))
 
     @classmethod
     def from_dict(cls, record: dict[str, Any]) -> Document:

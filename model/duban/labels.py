@@ -14,6 +14,8 @@ ENTITY_LABELS = ("OFFICIAL", "POST", "ADDRESSEE", "TARGET")
 LABELS = ENTITY_LABELS + CLAUSE_LABELS
 LAYERS = (CLAUSE_LABELS, ENTITY_LABELS)
 
+#: The issuer of words that the text gives to a meeting, a body or a document.
+MEETING = "会议"
 #: A span never begins or ends with one of these or with white space (guidelines, preamble).
 EDGE_PUNCTUATION = frozenset("，。；：！？、,;:!?")
 #: A span never contains one of these: what str.splitlines() takes for a line break.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator
 from html import escape
 
@@ -64,10 +65,15 @@ def to_html(document: Document) -> str:
     return f'<div class="duban"><p>{legend}</p><div style="white-space:pre-wrap">{"".join(out)}</div></div>'
 
 
+def printable(text: str) -> str:
+    """What a terminal can show: control characters and lone surrogates become U+FFFD, line breaks and tabs stay."""
+    return "".join("\ufffd" if unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\t" else c for c in text)
+
+
 def to_terminal(document: Document) -> Text:
     """The text for a rich console: directives underlined, entities coloured."""
     out = Text()
     for piece, clause, entity in _pieces(document):
         colour = COLOURS[entity.label] if entity else None
-        out.append(piece, Style(color=colour, bold=entity is not None, underline=clause is not None))
+        out.append(printable(piece), Style(color=colour, bold=entity is not None, underline=clause is not None))
     return out

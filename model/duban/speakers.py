@@ -11,8 +11,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from duban.corpus import MEETING
 from duban.document import Span
+from duban.labels import MEETING
 
 _PLAIN_VERB = (
     "强调|指出|提出|表示|认为|叮嘱|嘱咐|嘱托|勉励|鼓励|写道|说道|谈到|说|拍板|提醒|敦促|呼吁|倡议|坦言|重申|"
@@ -55,19 +55,26 @@ _BEFORE_REFERRED = re.compile(
 )
 
 
+#: Whom everybody quotes: a pronoun in a local report means its own speaker, not him.
+_QUOTED = "习近平"
+#: How many clauses of a sentence are looked through for the subject of a verb.
+_CLAUSES_BACK = 12
+
+
 class Placed(NamedTuple):
-    """A span and where it lies in the normalised text."""
+    """A span, where it lies in the normalised text, and how it reads there without white space."""
 
     start: int
     end: int
     span: Span
+    name: str
 
 
 class Turn(NamedTuple):
-    """From `position` of the normalised text on, `issuer` has the word: a mention of an official, or `会议`."""
+    """From `position` of the normalised text on, `issuer` has the word: an official's normalised name, or `会议`."""
 
     position: int
-    issuer: Span | str
+    issuer: str
 
 
 def turns(text: str, officials: Sequence[Placed], posts: Sequence[Placed], orders: Sequence[Placed]) -> list[Turn]:
@@ -84,8 +91,8 @@ def turns(text: str, officials: Sequence[Placed], posts: Sequence[Placed], order
     starts = {o.start for o in orders}
     inside = {i for o in orders if o.span.label == "DIRECTIVE" for i in range(o.start, o.end)}
     found: list[Turn] = []
-    host: Span | None = None  # who spoke last in his own right, not quoted
-    sentence_turn: tuple[int, Span | str] = (-1, "")
+    host: Placed | None = None  # who spoke last in his own right, not quoted
+    sentence_turn: tuple[int, str] = (-1, "")
     for said in _SAYS.finditer(text):
         end = said.end()
         if end - 1 in inside or (said["bare"] and end not in starts):
@@ -95,26 +102,22 @@ def turns(text: str, officials: Sequence[Placed], posts: Sequence[Placed], order
             continue
         if _REFERS.match(text, reading.clause(end - 1), end - 1):
             continue
-        issuer = reading.speaker(end, host)
-        if issuer is None:
+        speaker = reading.speaker(end, host)
+        if speaker is None:
             continue
+        issuer = speaker.name if isinstance(speaker, Placed) else speaker
         sentence = reading.sentence(end - 1)
         before, first = sentence_turn
-        if before == sentence and name(first) != name(issuer):
+        if before == sentence and first != issuer:
             if not (said["verb"] or said["bare"]):
                 continue  # 孙志表示，全会作出部署，要…
             # Somebody quotes somebody: after the sentence the word is his again.
             found += [Turn(end, issuer), Turn(reading.sentence_end(end), first)]
             continue
         sentence_turn = (sentence, issuer)
-        host = issuer if isinstance(issuer, Span) else host
+        host = speaker if isinstance(speaker, Placed) else host
         found.append(Turn(end, issuer))
     return sorted(found, key=lambda turn: turn.position)
-
-
-def name(issuer: Span | str) -> str:
-    """An issuer as text."""
-    return issuer.text if isinstance(issuer, Span) else issuer
 
 
 class _Reading:
@@ -125,10 +128,10 @@ class _Reading:
         self.clauses = [0, *(m.end() for m in re.finditer(r"[,;:。!?\n]", text))]
         self.sentences = [0, *(m.end() for m in re.finditer(r"[。!?\n]”?", text))]
         self.titled = {i for p in (*officials, *posts) for i in range(p.start, p.end)}
-        self.post_ends = [p.end for p in posts]
         self.posts = posts
+        self.post_ends = [p.end for p in posts]
         subjects = [(self._begin(official), official) for official in officials]
-        self.subjects = [Placed(begin, o.end, o.span) for begin, o in subjects if begin is not None]
+        self.subjects = [o._replace(start=begin) for begin, o in subjects if begin is not None]
         self.subject_starts = [s.start for s in self.subjects]
 
     def clause(self, at: int) -> int:
@@ -144,20 +147,20 @@ class _Reading:
         i = bisect_right(self.sentences, at)
         return self.sentences[i] if i < len(self.sentences) else len(self.text)
 
-    def speaker(self, end: int, host: Span | None) -> Span | str | None:
+    def speaker(self, end: int, host: Placed | None) -> Placed | str | None:
         """Who says what follows `end`: the subject of that clause, or of the nearest before it in the sentence."""
         first, last = bisect_left(self.clauses, self.sentence(end - 1)), bisect_right(self.clauses, end - 1) - 1
-        for i in range(last, first - 1, -1):
+        for i in range(last, max(first, last - _CLAUSES_BACK) - 1, -1):
             start = self.clauses[i]
             stop = end if i == last else self.clauses[i + 1] - 1
             subject = self._subject(start, stop, host)
             if subject is not None:
                 return subject
-        if len(self.text[self.sentence(end - 1) : end]) < 16:  # 随后提出五点要求。
+        if end - self.sentence(end - 1) < 16:  # 随后提出五点要求。
             return self._meant(self.sentence(end - 1), host)
         return None
 
-    def _subject(self, start: int, end: int, host: Span | None) -> Span | str | None:
+    def _subject(self, start: int, end: int, host: Placed | None) -> Placed | str | None:
         """The first named in the clause [start, end): an official, a pronoun for one, or a body."""
         i = bisect_left(self.subject_starts, start)
         named = self.subjects[i] if i < len(self.subjects) and self.subjects[i].end <= end else None
@@ -169,34 +172,27 @@ class _Reading:
                 break
             if body.start() not in self.titled and not _OBJECT.search(self.text, start, body.start()):
                 return MEETING
-        return named.span if named else None
+        return named
 
-    def _meant(self, end: int, host: Span | None) -> Span | None:
+    def _meant(self, end: int, host: Placed | None) -> Placed | None:
         """Whom a pronoun in the sentence that begins at `end` means: the last to begin a sentence, or to speak."""
-        i = bisect_left(self.subject_starts, end) - 1
-        while i >= 0:
+        for i in range(bisect_left(self.subject_starts, end) - 1, -1, -1):
             s = self.subjects[i]
-            if host is not None and s.end <= host.end and s.span.start <= host.start:
+            if host is not None and s.end <= host.end:
                 return host
-            if s.start - self.sentence(s.start) <= 12 and not (
-                host and s.span.text in _QUOTED and host.text not in _QUOTED
-            ):
-                return s.span
-            i -= 1
+            begins = s.start - self.sentence(s.start) <= 12
+            if begins and not (host is not None and s.name == _QUOTED != host.name):
+                return s
         return host
 
     def _begin(self, official: Placed) -> int | None:
         """Where a mention with its title begins; None when it is only referred to and cannot be who speaks."""
         start, end = official.start, official.end
         i = bisect_right(self.post_ends, start) - 1
-        if i >= 0 and not self.text[self.posts[i].end : start].strip():
+        if i >= 0 and start - self.posts[i].end < 4 and not self.text[self.posts[i].end : start].strip(" "):
             start = self.posts[i].start
         if i + 1 < len(self.posts) and self.posts[i + 1].start == end:
             end = self.posts[i + 1].end
         if _REFERRED.match(self.text, end) or _BEFORE_REFERRED.search(self.text, max(0, start - 4), start):
             return None
         return start
-
-
-#: Whom everybody quotes: a pronoun in a local report means its own speaker, not him.
-_QUOTED = ("习近平", "習近平")

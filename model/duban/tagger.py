@@ -13,7 +13,7 @@ from duban.attribution import assemble
 from duban.decode import decode_lines
 from duban.document import Document, Span
 from duban.labels import TAGS
-from duban.tokens import OVERLAP, WINDOW, Tokens, tokenise, windows
+from duban.tokens import WINDOW, Tokens, tokenise, window_of, windows
 
 if TYPE_CHECKING:
     import torch
@@ -59,8 +59,7 @@ class Tagger:
         #: Divides the logits before scores are computed; fitted on the dev split by train.py.
         self.temperature = float(getattr(model.config, "calibration_temperature", 1.0))
         self._columns = [label2id[tag] for tag in TAGS]
-        room = model.config.max_position_embeddings - 2
-        self._window = (min(WINDOW, room), min(OVERLAP, room // 4))
+        self._window = window_of(model.config.max_position_embeddings)
 
     @overload
     def predict(self, texts: str) -> Document: ...  # type: ignore[overload-overlap]
@@ -171,6 +170,7 @@ def load(
         ValueError: for a device that this machine lacks, or a model with other labels.
     """
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoModelForTokenClassification, AutoTokenizer
     from transformers.utils import logging
 
@@ -184,13 +184,18 @@ def load(
         model = AutoModelForTokenClassification.from_pretrained(
             name, dtype=torch.float32, use_safetensors=True, **kwargs
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        why = " ".join(str(error).split())
         raise OSError(
-            f"no model at {name!r}: it is neither a folder with one nor a Hub id that can be read ({error})"
+            f"no model at {name!r}: expected a folder or Hub id with config, tokenizer and safetensors ({why})"
         ) from error
     finally:
         if bars:
             logging.enable_progress_bar()
+    if len(tokenizer) > model.config.vocab_size or None in (tokenizer.cls_token_id, tokenizer.sep_token_id):
+        raise OSError(f"the tokenizer at {name!r} does not fit its model; save both into one folder")
+    if len(tokenizer) < 100:  # what transformers makes up where a folder has none
+        raise OSError(f"no tokenizer at {name!r}: save it beside the model, as train.py does")
     return Tagger(model, tokenizer, place, batch_size)
 
 

@@ -12,6 +12,7 @@ import re
 import unicodedata
 from array import array
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
@@ -36,25 +37,45 @@ def _tag(names: str) -> str:
     )
 
 
+_INVISIBLE = r"\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff"
+_BBCODE = (
+    "align|attach|b|backcolor|color|email|flash|float|font|free|hide|i|img|indent|list|media|p|quote|s|size|table|"
+    "td|tr|u|url"
+)
+
 # Every repetition is bounded or runs over one character class, so the scan is linear in the length of the text.
 _PIECE = re.compile(
     rf"""
     (?P<space> \s+ )
   | (?P<gloss> (?<=[{_HAN}?\ufffd□]) [(（] \s?
         (?-i: (?=[^()（）]{{0,8}}[{_TONED}]) [a-zɡü{_TONED}]{{1,9}}      # a syllable with its tone, or without
-          | (?:[zcs]h|[bpmfdtnlgkhjqxrzcsyw]) [aeiouü]{{1,3}} (?:ng?|r)?
-          | (?:ang?|eng?|er|ai|ei|ao|ou) ) \s? [)）]
+          | (?:[zcs]h|[bpmfdtnlgkhjqxrzcsyw]) [aeiouü]{{1,3}} (?:ng?|r)? ) \s? [)）]
       | <r[tp]\b[^<>]{{0,40}}>[^<>]{{0,20}}</r[tp]> )
-  | (?P<drop> [\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]+
-      | <!--[^>]{{0,2000}}-->
-      | <(?:script|style)\b[^<>]{{0,400}}>[^<]{{0,20000}}</(?:script|style)\s?>
-      | \[/?[A-Za-z]{{1,10}}(?:=[^\[\]\n]{{0,100}})?\] )
+  | (?P<drop> [{_INVISIBLE}]+ | <![^<>]{{0,400}}> | \[/?(?:{_BBCODE})(?:=[^\[\]\n]{{0,100}})?\] )
   | (?P<block> {_tag(_BLOCK)} )
-  | (?P<inline> {_tag(_INLINE)} | </?[A-Za-z][\w:-]{{0,15}}(?:[\s/][^<>]{{0,400}})?> )
+  | (?P<inline> {_tag(_INLINE)} | </?[A-Za-z][A-Za-z0-9:-]{{0,15}}(?:[\s/][^<>]{{0,400}})?> )
   | (?P<entity> &(?:[A-Za-z]{{2,8}}|\#\d{{1,7}}|\#[xX][0-9A-Fa-f]{{1,6}}); )
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+_HIDES = re.compile(r"<!--|<(script|style)\b", re.IGNORECASE)
+_IS_INVISIBLE = re.compile(f"[{_INVISIBLE}]")
+
+
+def _hidden(text: str) -> Iterator[tuple[int, int]]:
+    """Comments, scripts and style sheets, with what is in them; what is never closed is left alone."""
+    folded = text.replace("SCRIPT", "script").replace("STYLE", "style")
+    at, unclosed = 0, set()
+    while found := _HIDES.search(text, at):
+        kind = (found[1] or "").lower()
+        close = f"</{kind}" if kind else "-->"
+        end = -1 if close in unclosed else folded.find(close, found.end())
+        if end < 0:
+            unclosed.add(close)
+            at = found.end()
+            continue
+        at = folded.find(">", end) + 1 or len(text)
+        yield found.start(), at
 
 
 class _Fold(dict[int, int]):
@@ -75,11 +96,9 @@ def _opencc() -> OpenCC:
 
 
 def _simplified(text: str) -> str:
-    """Simplified characters, one for one: by phrases where those keep the length, else character by character."""
+    """Simplified characters, by phrases. OpenCC's t2s keeps the length; should it not, nothing is converted."""
     converted = _opencc().convert(text)
-    if len(converted) != len(text):
-        converted = "".join(c if len(s := _opencc().convert(c)) != 1 else s for c in text)
-    return converted
+    return converted if len(converted) == len(text) else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,29 +145,36 @@ def normalise(given: str) -> Normalised:
             starts.append(start)
             ends.append(end)
 
-    at = 0
-    for piece in _PIECE.finditer(given):
-        start, end = piece.span()
-        if start > at:
-            keep(given[at:start], at)
-        at = end
-        breaks = piece.lastgroup == "block" or not LINE_BREAKS.isdisjoint(piece[0])
-        if breaks:
-            space(start, end, "\n")
-        elif piece.lastgroup == "space":
-            space(start, end, " ")
-        elif piece.lastgroup == "gloss" and out and ends[-1] == start:
-            ends[-1] = end
-        elif piece.lastgroup == "entity":
-            char = html.unescape(piece[0])
-            if char.isspace():
+    def read(at: int, stop: int) -> None:
+        for piece in _PIECE.finditer(given, at, stop):
+            start, end = piece.span()
+            if start > at:
+                keep(given[at:start], at)
+            at = end
+            if piece.lastgroup == "block" or not LINE_BREAKS.isdisjoint(piece[0]):
+                space(start, end, "\n")
+            elif piece.lastgroup == "space":
                 space(start, end, " ")
-            elif len(char) == 1:
-                out.append(char.translate(_FOLD))
-                starts.append(start)
-                ends.append(end)
-            else:
-                keep(piece[0], start)
-    if at < len(given):
-        keep(given[at:], at)
+            elif piece.lastgroup == "gloss" and out and ends[-1] == start:
+                ends[-1] = end
+            elif piece.lastgroup == "entity":
+                char = html.unescape(piece[0])
+                if char.isspace():
+                    space(start, end, " ")
+                elif len(char) > 1:  # no entity after all
+                    keep(piece[0], start)
+                elif not _IS_INVISIBLE.match(char):
+                    out.append(char.translate(_FOLD))
+                    starts.append(start)
+                    ends.append(end)
+        if at < stop:
+            keep(given[at:stop], at)
+
+    at = 0
+    for start, end in _hidden(given):
+        read(at, start)
+        if not LINE_BREAKS.isdisjoint(given[start:end]):
+            space(start, end, "\n")
+        at = end
+    read(at, len(given))
     return Normalised(_simplified("".join(out)), starts, ends)

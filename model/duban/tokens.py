@@ -81,12 +81,23 @@ def tokenise(text: str, tokenizer: PreTrainedTokenizerBase) -> Tokens:
     """
     normalised = normalise(text)
     encoded = tokenizer(
-        normalised.text, add_special_tokens=False, truncation=False, return_offsets_mapping=True, verbose=False
+        normalised.text,
+        add_special_tokens=False,
+        split_special_tokens=True,  # "[SEP]" in a text is five characters like others
+        truncation=False,
+        return_offsets_mapping=True,
+        verbose=False,
     )
     offsets = np.array(encoded["offset_mapping"], dtype=np.int64).reshape(-1, 2)
     full = offsets[:, 0] < offsets[:, 1]  # some tokenizers emit tokens that cover nothing
     ids = np.array(encoded["input_ids"], dtype=np.int64)[full]
     return Tokens(normalised, ids, offsets[full, 0], offsets[full, 1])
+
+
+def window_of(max_positions: int) -> tuple[int, int]:
+    """Size and overlap of the windows for a model of so many positions, two of which [CLS] and [SEP] take."""
+    room = max_positions - 2
+    return min(WINDOW, room), min(OVERLAP, room // 4)
 
 
 class Window(NamedTuple):
