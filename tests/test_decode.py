@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from duban.decode import decode_lines
-from duban.labels import TAGS, decode
+from duban.decode import Line, decode_lines
+from duban.labels import SEPARATE, TAGS, decode
 
 
-def oracle(logits, edge):
+def oracle(logits, edge, closes):
     """The best valid path's spans, and the probability of each span, by brute force."""
     p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     best, total, mass = (-1.0, []), 0.0, {}
@@ -21,6 +21,11 @@ def oracle(logits, edge):
         except ValueError:
             continue
         if any(edge[start] or edge[end - 1] for start, end, _ in spans):
+            continue
+        if any(label == "DIRECTIVE" and end < len(logits) and not closes[end] for _, end, label in spans):
+            continue
+        ends = {(end, label) for _, end, label in spans if label in SEPARATE}
+        if any((start, label) in ends for start, _, label in spans):
             continue
         weight = float(np.prod([p[i, tag] for i, tag in enumerate(path)]))
         total += weight
@@ -33,9 +38,9 @@ def oracle(logits, edge):
 @pytest.mark.parametrize("seed", range(6))
 def test_paths_and_probabilities_are_those_of_brute_force(seed):
     rng = np.random.default_rng(seed)
-    logits, edge = rng.normal(size=(3, len(TAGS))) * 2, rng.random(3) < 0.3
-    spans, mass = oracle(logits, edge)
-    (found,) = decode_lines([logits], [edge])
+    line = Line(rng.normal(size=(3, len(TAGS))) * 2, rng.random(3) < 0.3, rng.random(3) < 0.5)
+    spans, mass = oracle(*line)
+    (found,) = decode_lines([line])
     assert [span[:3] for span in found] == spans
     assert [span.score for span in found] == pytest.approx([mass[span[:3]] for span in found], abs=1e-6)
 
@@ -43,20 +48,20 @@ def test_paths_and_probabilities_are_those_of_brute_force(seed):
 @given(st.lists(st.integers(1, 12), max_size=8), st.integers(0, 2**32 - 1))
 def test_lines_of_a_batch_do_not_touch_each_other(lengths, seed):
     rng = np.random.default_rng(seed)
-    logits = [rng.normal(size=(n, len(TAGS))) * 3 for n in lengths]
-    edges = [rng.random(n) < 0.3 for n in lengths]
-    together = decode_lines(logits, edges)
-    for i, (line, edge) in enumerate(zip(logits, edges)):
-        (alone,) = decode_lines([line], [edge])
+    lines = [Line(rng.normal(size=(n, len(TAGS))) * 3, rng.random(n) < 0.3, rng.random(n) < 0.5) for n in lengths]
+    together = decode_lines(lines)
+    for i, line in enumerate(lines):
+        (alone,) = decode_lines([line])
+        edge = line.edges
         assert [s[:3] for s in alone] == [s[:3] for s in together[i]]
         assert [s.score for s in alone] == pytest.approx([s.score for s in together[i]])
         assert all(not edge[s.start] and not edge[s.end - 1] and 0 <= s.score <= 1 for s in alone)
 
 
 def test_temperature_changes_scores_only():
-    logits = [np.random.default_rng(0).normal(size=(20, len(TAGS))) * 4]
-    edges = [np.zeros(20, dtype=bool)]
-    sharp, flat = decode_lines(logits, edges, 0.5)[0], decode_lines(logits, edges, 3.0)[0]
+    logits = np.random.default_rng(0).normal(size=(20, len(TAGS))) * 4
+    line = Line(logits, np.zeros(20, dtype=bool), np.ones(20, dtype=bool))
+    sharp, flat = decode_lines([line], 0.5)[0], decode_lines([line], 3.0)[0]
     assert [s[:3] for s in sharp] == [s[:3] for s in flat]
     assert np.mean([s.score for s in sharp]) > np.mean([s.score for s in flat])
 
@@ -68,6 +73,6 @@ def test_a_long_run_of_punctuation_leaves_probabilities_finite(run):
     logits[0, TAGS.index("B-DIRECTIVE|O")] = 8
     logits[1:, TAGS.index("I-DIRECTIVE|O")] = 8
     edge = np.array([False] * 3 + [True] * run)
-    (found,) = decode_lines([logits], [edge])
+    (found,) = decode_lines([Line(logits, edge, edge)])
     assert [s[:3] for s in found] == [(0, 3, "DIRECTIVE")]
     assert 0.99 < found[0].score <= 1

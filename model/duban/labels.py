@@ -18,6 +18,8 @@ LAYERS = (CLAUSE_LABELS, ENTITY_LABELS)
 MEETING = "会议"
 #: A span never begins or ends with one of these or with white space (guidelines, preamble).
 EDGE_PUNCTUATION = frozenset("，。；：！？、,;:!?")
+#: Before one of these, white space or the end of its line a DIRECTIVE ends, and nowhere else (guidelines, DIRECTIVE).
+CLOSING_PUNCTUATION = EDGE_PUNCTUATION | frozenset(".…—”’\"'）)】］]』」")
 #: A span never contains one of these: what str.splitlines() takes for a line break.
 LINE_BREAKS = frozenset("\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029")
 
@@ -48,6 +50,9 @@ def split(tag: str) -> tuple[str, str]:
     clause, entity = tag.split("|")
     return clause, entity
 
+
+#: Labels whose spans never touch: something always stands between two of them. Names in a list may.
+SEPARATE = ("DIRECTIVE", "POST", "ADDRESSEE", "TARGET")
 
 #: All pairs that can occur. Only a TARGET may begin before a clause and go on into it (its deadline is often a clause
 #: of its own: 到2027年，覆盖率达到90%), so for the other labels the pair of B-DIRECTIVE with I- is left out.

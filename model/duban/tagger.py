@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from duban.attribution import assemble
-from duban.decode import decode_lines
+from duban.decode import Line, ScoredSpan, clamp, decode_lines
 from duban.document import Document, Span
 from duban.labels import TAGS
+from duban.names import settle
 from duban.tokens import WINDOW, Tokens, tokenise, window_of, windows
 
 if TYPE_CHECKING:
@@ -104,17 +105,33 @@ class Tagger:
 
     def documents(self, texts: list[str], tokenised: list[Tokens], logits: list[np.ndarray]) -> Iterator[Document]:
         """Documents of texts, their tokens and their logits: (tokens, tags) each, as `logits` gives them."""
+        decoded = self._decode(tokenised, logits)
+        for i, (text, tokens) in enumerate(zip(texts, tokenised, strict=True)):
+            names = settle(tokens, logits[i], decoded[i], self.temperature)
+            if names != [span for span in decoded[i] if span.label == "OFFICIAL"]:
+                clamped = logits[i].copy()
+                for name in names:
+                    clamp(clamped, name.start, name.end, name.label)
+                scores = {name[:3]: name.score for name in names}
+                decoded[i] = [
+                    span._replace(score=scores.get(span[:3], span.score))
+                    for span in self._decode([tokens], [clamped])[0]
+                ]
+            spans = []
+            for span in decoded[i]:
+                start, end = tokens.to_given(span.start, span.end)
+                spans.append(Span(span.label, start, end, text[start:end], round(span.score, 4)))
+            yield assemble(text, spans, tokens.normalised)
+
+    def _decode(self, tokenised: list[Tokens], logits: list[np.ndarray]) -> list[list[ScoredSpan]]:
+        """The spans of each text, in its tokens; the lines of all texts are decoded together."""
         lines = [(i, a, b) for i, tokens in enumerate(tokenised) for a, b in tokens.lines]
-        decoded = decode_lines(
-            [logits[i][a:b] for i, a, b in lines], [tokenised[i].edges[a:b] for i, a, b in lines], self.temperature
-        )
-        spans: list[list[Span]] = [[] for _ in texts]
+        cut = [Line(logits[i][a:b], tokenised[i].edges[a:b], tokenised[i].closes[a:b]) for i, a, b in lines]
+        decoded = decode_lines(cut, self.temperature)
+        spans: list[list[ScoredSpan]] = [[] for _ in tokenised]
         for (i, first, _), found in zip(lines, decoded, strict=True):
-            for span in found:
-                start, end = tokenised[i].to_given(first + span.start, first + span.end)
-                spans[i].append(Span(span.label, start, end, texts[i][start:end], round(span.score, 4)))
-        for text, tokens, marked in zip(texts, tokenised, spans, strict=True):
-            yield assemble(text, marked, tokens.normalised)
+            spans[i] += [span._replace(start=first + span.start, end=first + span.end) for span in found]
+        return spans
 
     def logits(self, tokenised: list[Tokens]) -> list[np.ndarray]:
         """For each tokenised text its logits (tokens, tags), float32, tags in the order of TAGS.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from duban.labels import EDGE_PUNCTUATION
+from duban.labels import CLOSING_PUNCTUATION, EDGE_PUNCTUATION
 from duban.markup import Mark
 from duban.text import Normalised, normalise
 
@@ -36,14 +36,16 @@ class Tokens:
     @cached_property
     def edges(self) -> np.ndarray:
         """(tokens,) bool: no span begins or ends with this token, since it is punctuation or white space."""
+        return self._any(EDGE_PUNCTUATION, self.starts) | self._any(EDGE_PUNCTUATION, self.ends - 1)
+
+    @cached_property
+    def closes(self) -> np.ndarray:
+        """(tokens,) bool: a clause may end before this token."""
+        return self._any(CLOSING_PUNCTUATION, self.starts)
+
+    def _any(self, characters: frozenset[str], places: np.ndarray) -> np.ndarray:
         text = self.normalised.text
-        return np.array(
-            [
-                any(c in EDGE_PUNCTUATION or c.isspace() for c in (text[start], text[end - 1]))
-                for start, end in zip(self.starts, self.ends, strict=True)
-            ],
-            dtype=bool,
-        )
+        return np.array([text[i] in characters or text[i].isspace() for i in places], dtype=bool)
 
     @cached_property
     def lines(self) -> list[tuple[int, int]]:
