@@ -101,7 +101,7 @@ def probabilities(
 
 
 def clamp(logits: np.ndarray, start: int, end: int, label: str) -> None:
-    """Change the logits (tokens, tags) of a text, in place, so that the span [start, end) is decoded with this label."""
+    """Change the logits (tokens, tags) of a text, in place, so that [start, end) is decoded with this label."""
     column = _COLUMNS[layer_of(label)]
     logits[start, column != f"B-{label}"] -= _NEVER
     logits[start + 1 : end, column != f"I-{label}"] -= _NEVER
