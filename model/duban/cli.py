@@ -17,7 +17,7 @@ from typing import Annotated, TextIO
 import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from duban.document import Document
@@ -174,6 +174,11 @@ def show(
         raise typer.Exit(1)
 
 
+def _table(title: str, *columns: str) -> Table:
+    """A table whose cells are folded, never cut."""
+    return Table(*(Column(name, overflow="fold") for name in columns), title=title)
+
+
 def _plain(cell: str) -> Text:
     """A cell that rich does not read as its own mark-up."""
     return Text(printable(cell))
@@ -183,15 +188,15 @@ def _show(document: Document, console: Console) -> None:
     console.print(to_terminal(document))
     legend = "  ".join(f"[{COLOURS[label]} bold]{NAMES[label]} {label}[/]" for label in COLOURS if label != "DIRECTIVE")
     console.print(f"\n{legend}  [underline]{NAMES['DIRECTIVE']} DIRECTIVE[/]\n")
-    officials = Table("官员 official", "职务 posts", "次 mentions", title="Officials")
+    officials = _table("Officials", "官员 official", "职务 posts", "次 mentions")
     for o in document.officials:
         officials.add_row(*map(_plain, (o.name, "；".join(o.posts), str(len(o.mentions)))))
-    directives = Table("issuer", "addressee", "directive", "targets", "score", title="Directives")
+    directives = _table("Directives", "issuer", "addressee", "directive", "targets", "score")
     for d in document.directives:
         whom = d.addressee.text if d.addressee else ""
         cells = (d.issuer or "", whom, d.text, "；".join(t.text for t in d.targets), f"{d.score:.2f}")
         directives.add_row(*map(_plain, cells))
-    targets = Table("target", "in a directive", "score", title="Targets")
+    targets = _table("Targets", "target", "in a directive", "score")
     for t in document.targets:
         targets.add_row(*map(_plain, (t.text, "yes" if t.directive else "no", f"{t.score:.2f}")))
     for table in (officials, directives, targets):
