@@ -13,6 +13,9 @@ import time
 from duban import load
 
 RUNS = (
+    "指出，",
+    "说说，",
+    "孙志强调，要守住底线。",
     "要",
     "，",
     "。",
@@ -32,7 +35,7 @@ RUNS = (
     "a",
     "\ud800",
 )
-LENGTH = 4_000
+LENGTH = 2_000
 
 
 def main() -> int:
