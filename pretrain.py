@@ -12,6 +12,7 @@ Then runs of 1 to 4 characters are masked and guessed (Devlin et al. 2019; runs 
 from __future__ import annotations
 
 import argparse
+import json
 import struct
 import time
 import unicodedata
@@ -192,12 +193,14 @@ def main() -> None:
     parser.add_argument(
         "--corpus", type=Path, default=ROOT.parent / "shared" / "news", help="folder of *.jsonl(.gz) news"
     )
-    parser.add_argument("--leave-out", type=Path, help="file of ids that are not read (the annotated reports)")
+    parser.add_argument(
+        "--leave-out", type=Path, default=ROOT / "data" / "annotations", help="annotated reports, which are not read"
+    )
     parser.add_argument("--held-out", type=int, default=200, help="the latest items, for the held-out loss")
-    parser.add_argument("--steps", type=int, default=1000)
-    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--steps", type=int, default=1350)
+    parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--length", type=int, default=256)
-    parser.add_argument("--lr", type=float, default=5e-4)
+    parser.add_argument("--lr", type=float, default=4e-4)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--precision", choices=("no", "bf16"), default="bf16")
     parser.add_argument(
@@ -218,7 +221,8 @@ def main() -> None:
 
 def train(args: argparse.Namespace, model: BertForMaskedLM, tokenizer: PreTrainedTokenizerFast) -> None:
     """Continue masked-language-model training for `args.steps` batches, in place."""
-    left_out = set(args.leave_out.read_text().split()) if args.leave_out else set()
+    annotated = [line for path in args.leave_out.glob("*.jsonl") for line in path.read_text("utf-8").splitlines()]
+    left_out = {json.loads(line)["id"] for line in annotated}
     news = sorted((key, text) for key, text in read_news(args.corpus).items() if key not in left_out)
     texts = [normalise(text).text for _, text in news]
     first = len(texts) - args.held_out
