@@ -134,12 +134,7 @@ def evaluate(tagger: Tagger, reports: list[Report]) -> dict[str, dict[str, float
     """Strict scores of a tagger on reports."""
     documents = tagger.predict([report.text for report in reports])
     predicted = [[(s.start, s.end, s.label) for s in document.spans] for document in documents]
-    return strict_scores([plain(report) for report in reports], predicted, [len(report.text) for report in reports])
-
-
-def plain(report: Report) -> list[tuple[int, int, str]]:
-    """The annotated spans as (start, end, label)."""
-    return [(mark.start, mark.end, mark.label) for mark in report.marks]
+    return strict_scores([report.spans() for report in reports], predicted, [len(report.text) for report in reports])
 
 
 def calibrate(tagger: Tagger, reports: list[Report]) -> float:
@@ -152,7 +147,7 @@ def calibrate(tagger: Tagger, reports: list[Report]) -> float:
         tagger.temperature = float(temperature)
         scores, right = [], []
         for report, document in zip(reports, tagger.documents(texts, tokenised, logits), strict=True):
-            gold = set(plain(report))
+            gold = set(report.spans())
             scores += [s.score for s in document.spans]
             right += [(s.start, s.end, s.label) in gold for s in document.spans]
         p = np.clip(scores, 1e-4, 1 - 1e-4)

@@ -14,10 +14,9 @@ import sys
 from pathlib import Path
 
 from duban import corpus
-from duban.corpus import COMPOSED, Report
+from duban.corpus import COMPOSED, HEAD, Report
 from duban.markup import from_markup, to_markup
 
-HEAD = ("id", "source", "date", "kind", "split", "annotator", "reviewer")
 ROOT = Path(__file__).resolve().parent.parent
 ANNOTATIONS = ROOT / "data" / "annotations"
 

@@ -33,11 +33,6 @@ ROOT = Path(__file__).resolve().parent.parent
 Predict = Callable[[Sequence[str]], list[Document]]
 
 
-def plain(report: Report) -> list[tuple[int, int, str]]:
-    """The annotated spans as (start, end, label)."""
-    return [(m.start, m.end, m.label) for m in report.marks]
-
-
 def found(document: Document) -> list[tuple[int, int, str]]:
     """The predicted spans as (start, end, label)."""
     return [(s.start, s.end, s.label) for s in document.spans]
@@ -45,7 +40,7 @@ def found(document: Document) -> list[tuple[int, int, str]]:
 
 def measure(reports: Sequence[Report], documents: Sequence[Document]) -> dict[str, Any]:
     """Scores by label with intervals, issuer accuracy over the directives found, and calibration."""
-    gold, predicted = [plain(r) for r in reports], [found(d) for d in documents]
+    gold, predicted = [r.spans() for r in reports], [found(d) for d in documents]
     scores: dict[str, Any] = strict_scores(gold, predicted, [len(r.text) for r in reports])
     for name, score in scores.items():
         if name != "macro avg":

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 FIELDS = ("id", "source", "sha256", "text", "date", "kind", "split", "annotator", "reviewer", "spans")
+#: What a report has besides its text and its spans.
+HEAD = ("id", "source", "date", "kind", "split", "annotator", "reviewer")
 COMPOSED = "composed"
 KINDS = ("meeting", "inspection", "instruction", "other")
 SPLITS = ("train", "dev", "test")
@@ -48,6 +50,10 @@ class Report:
     annotator: str
     reviewer: str
     marks: tuple[Mark, ...]
+
+    def spans(self) -> list[tuple[int, int, str]]:
+        """The annotated spans as (start, end, label)."""
+        return [(mark.start, mark.end, mark.label) for mark in self.marks]
 
     def to_record(self) -> dict[str, Any]:
         """The JSON object of the report; its text only when it was composed for this corpus."""
@@ -175,14 +181,13 @@ def load(folder: str | Path, news: str | Path | None = None) -> list[Report]:
         marks = tuple(Mark(s["start"], s["end"], s["label"], s["issuer"]) for s in record["spans"])
         for problem in problems(text, marks):
             raise AnnotationError(f"{where}: {problem}")
-        reports.append(Report(text=text, marks=marks, **{key: record[key] for key in _HEAD}))
+        reports.append(Report(text=text, marks=marks, **{key: record[key] for key in HEAD}))
     if left_out:
         place = f"not in {news}" if news is not None else "not at hand; name the folder that holds it"
         logger.warning("%d of %d annotated documents left out: their news text is %s", left_out, len(lines), place)
     return reports
 
 
-_HEAD = ("id", "source", "date", "kind", "split", "annotator", "reviewer")
 _SPAN = {"start": int, "end": int, "label": str, "issuer": str | None}
 
 
@@ -192,7 +197,7 @@ def _wrong_shape(record: Any) -> str | None:
         return f"expected an object with {', '.join(FIELDS)}"
     if missing := [key for key in FIELDS if key not in record]:
         return f"lacks {', '.join(missing)}; a line has {', '.join(FIELDS)}"
-    for key in (*_HEAD, "sha256"):
+    for key in (*HEAD, "sha256"):
         if not isinstance(record[key], str):
             return f"{key} is {record[key]!r}, expected a string"
     if not isinstance(record["text"], str) and (record["text"] is not None or record["source"] == COMPOSED):
