@@ -275,9 +275,10 @@ def main() -> None:
         tagger.model.half().save_pretrained(args.out / "model")
         tokenizer.save_pretrained(args.out / "model")
         log = {
-            "base": str(args.model),
+            "base": Path(args.model).name if Path(args.model).is_dir() else args.model,
             "epochs": args.epochs,
             "reports": len(learned),
+            "windows": len(data),
             "batch_size": args.batch_size,
             "lr": args.lr,
             "seed": args.seed,
@@ -286,7 +287,7 @@ def main() -> None:
             "processes": accelerator.num_processes,
             "threads": torch.get_num_threads(),
             "seconds": round(state["seconds"]),
-            "dev_f1": {name: round(score["f1"], 4) for name, score in scores.items()},
+            "dev_f1": round(scores["micro avg"]["f1"], 4),
             "calibration_error": round(error, 4),
         }
         (args.out / "model" / "training.json").write_text(json.dumps(log, indent=1) + "\n")
