@@ -26,8 +26,8 @@ from duban.distort import distort
 from duban.document import Document
 from duban.labels import LABELS
 from duban.markup import Mark
+from duban.models import load
 from duban.scoring import calibration_error, micro_f1_interval, strict_scores
-from duban.tagger import load
 
 ROOT = Path(__file__).resolve().parent.parent
 Predict = Callable[[Sequence[str]], list[Document]]

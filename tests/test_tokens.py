@@ -1,13 +1,9 @@
 import pytest
-from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import HARD, PIECES
-from transformers import AutoTokenizer
 
 from duban.tokens import tokenise, windows
-
-TOKENIZER = AutoTokenizer.from_pretrained(ROOT / "model" / "base")
 
 
 @given(st.integers(0, 2000), st.integers(1, 300), st.data())
@@ -33,8 +29,8 @@ def test_an_overlap_as_large_as_the_window_is_refused():
 
 
 @given(HARD | PIECES)
-def test_one_character_is_one_token_and_lines_hold_no_break(text):
-    tokens = tokenise(text, TOKENIZER)
+def test_one_character_is_one_token_and_lines_hold_no_break(tokenizer, text):
+    tokens = tokenise(text, tokenizer)
     read = tokens.normalised.text
     assert list(tokens.starts) == list(range(len(read)))
     lines = [read[tokens.starts[a] : tokens.ends[b - 1]] for a, b in tokens.lines]
@@ -43,15 +39,15 @@ def test_one_character_is_one_token_and_lines_hold_no_break(text):
 
 
 @given(st.text(st.sampled_from("县委強调，。 8a"), max_size=20), HARD | PIECES)
-def test_prepending_lines_shifts_every_offset_exactly(prefix, text):
+def test_prepending_lines_shifts_every_offset_exactly(tokenizer, prefix, text):
     prefix = f"{prefix}。\n"
-    alone, behind = tokenise("。\n" + text, TOKENIZER), tokenise(prefix + text, TOKENIZER)
+    alone, behind = tokenise("。\n" + text, tokenizer), tokenise(prefix + text, tokenizer)
     shift = len(prefix) - 2
     tail = [behind.to_given(i, i + 1) for i in range(len(behind) - len(alone), len(behind))]
     assert tail == [(a + shift, b + shift) for a, b in (alone.to_given(i, i + 1) for i in range(len(alone)))]
 
 
-def test_rare_characters_keep_exact_offsets():
+def test_rare_characters_keep_exact_offsets(tokenizer):
     text = "王旻、张翀勠力同心𠮷😀"
-    tokens = tokenise(text, TOKENIZER)
+    tokens = tokenise(text, tokenizer)
     assert [tokens.to_given(i, i + 1) for i in range(len(tokens))] == [(i, i + 1) for i in range(len(text))]

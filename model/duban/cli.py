@@ -22,8 +22,9 @@ from rich.text import Text
 
 from duban.document import Document
 from duban.files import texts
+from duban.models import load
 from duban.render import COLOURS, NAMES, printable, to_terminal
-from duban.tagger import Tagger, load
+from duban.tagger import Tagger
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="督办: who ordered what, of whom, to what end.")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -41,9 +42,9 @@ class Format(str, Enum):
     html = "html"
 
 
-def _tagger(model: str | None, device: str, batch_size: int = 16) -> Tagger:
+def _tagger(model: str | None, device: str, batch_tokens: int | None = None) -> Tagger:
     try:
-        return load(model, device=device, batch_size=batch_size)
+        return load(model, device=device, batch_tokens=batch_tokens)
     except (OSError, ValueError) as error:
         errors.print(f"duban: {error}", style="red", markup=False)
         raise typer.Exit(2) from None
@@ -62,7 +63,9 @@ def extract(
     ] = Format.jsonl,
     model: Model = None,
     device: Device = "auto",
-    batch_size: Annotated[int, typer.Option(help="Windows that the model reads at once.", min=1)] = 16,
+    batch_tokens: Annotated[
+        int | None, typer.Option(help="Tokens that the model reads at once; what suits the device if left out.", min=1)
+    ] = None,
 ) -> None:
     """Read reports and write what was ordered. What cannot be read is named, and the rest goes on."""
     complaints: list[str] = []
@@ -71,7 +74,7 @@ def extract(
         complaints.append(line)
         errors.print(f"duban: {line}", style="red", markup=False)
 
-    tagger = _tagger(model, device, batch_size)
+    tagger = _tagger(model, device, batch_tokens)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")  # whatever the terminal's
     ids: deque[str] = deque()

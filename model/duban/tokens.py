@@ -6,19 +6,26 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from tokenizers import Tokenizer
 
 from duban.labels import CLOSING_PUNCTUATION, EDGE_PUNCTUATION
 from duban.markup import Mark
 from duban.text import Normalised, normalise
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
 #: Tokens that a window holds, [CLS] and [SEP] not counted, and how many of them it shares with the next.
 WINDOW, OVERLAP = 254, 64
+
+
+#: By code point, up to the last character of the basic plane: is it one of EDGE_PUNCTUATION, CLOSING_PUNCTUATION, or
+#: white space.
+_TABLE = 0x10000
+_EDGE, _CLOSING = (
+    np.array([chr(i) in characters or chr(i).isspace() for i in range(_TABLE)])
+    for characters in (EDGE_PUNCTUATION, CLOSING_PUNCTUATION)
+)
 
 
 @dataclass(frozen=True)
@@ -36,21 +43,23 @@ class Tokens:
     @cached_property
     def edges(self) -> np.ndarray:
         """(tokens,) bool: no span begins or ends with this token, since it is punctuation or white space."""
-        return self._any(EDGE_PUNCTUATION, self.starts) | self._any(EDGE_PUNCTUATION, self.ends - 1)
+        return _EDGE[self._codes[self.starts]] | _EDGE[self._codes[self.ends - 1]]
 
     @cached_property
     def closes(self) -> np.ndarray:
         """(tokens,) bool: a clause may end before this token."""
-        return self._any(CLOSING_PUNCTUATION, self.starts)
+        return _CLOSING[self._codes[self.starts]]
 
-    def _any(self, characters: frozenset[str], places: np.ndarray) -> np.ndarray:
-        text = self.normalised.text
-        return np.array([text[i] in characters or text[i].isspace() for i in places], dtype=bool)
+    @cached_property
+    def _codes(self) -> np.ndarray:
+        """(characters,) code points of the text; those beyond _TABLE as its last."""
+        points = np.frombuffer(self.normalised.text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+        return np.minimum(points, _TABLE - 1)
 
     @cached_property
     def lines(self) -> list[tuple[int, int]]:
         """The ranges of tokens between line breaks; no span leaves its line."""
-        breaks = np.array([i for i, c in enumerate(self.normalised.text) if c == "\n"], dtype=np.int64)
+        breaks = np.flatnonzero(self._codes == ord("\n"))
         firsts = np.unique(np.searchsorted(breaks, self.starts), return_index=True)[1].tolist()
         is_break = np.isin(self.starts, breaks)  # some tokenizers give the line break itself a token, at the line's end
         found = [(a, b - int(is_break[b - 1])) for a, b in zip(firsts, [*firsts[1:], len(self)])]
@@ -74,25 +83,18 @@ class Tokens:
         return sorted((*place, label) for place, label in found if place is not None)
 
 
-def tokenise(text: str, tokenizer: PreTrainedTokenizerBase) -> Tokens:
+def tokenise(text: str, tokenizer: Tokenizer) -> Tokens:
     """Normalise a text and tokenise it whole, without special tokens and without truncation.
 
     Args:
         text: the text as given.
-        tokenizer: any fast tokenizer; its offsets are what spans are made of.
+        tokenizer: any tokenizer, as `Checkpoint` holds it; its offsets are what spans are made of.
     """
     normalised = normalise(text)
-    encoded = tokenizer(
-        normalised.text,
-        add_special_tokens=False,
-        split_special_tokens=True,  # "[SEP]" in a text is five characters like others
-        truncation=False,
-        return_offsets_mapping=True,
-        verbose=False,
-    )
-    offsets = np.array(encoded["offset_mapping"], dtype=np.int64).reshape(-1, 2)
+    encoded = tokenizer.encode(normalised.text, add_special_tokens=False)
+    offsets = np.array(encoded.offsets, dtype=np.int64).reshape(-1, 2)
     full = offsets[:, 0] < offsets[:, 1]  # some tokenizers emit tokens that cover nothing
-    ids = np.array(encoded["input_ids"], dtype=np.int64)[full]
+    ids = np.array(encoded.ids, dtype=np.int64)[full]
     return Tokens(normalised, ids, offsets[full, 0], offsets[full, 1])
 
 
