@@ -18,7 +18,7 @@ from duban import Tagger, __version__, load
 from duban.document import Document
 from duban.extract import ChangedError, Output, Shard, StoppedError, Summary, process, run
 from duban.journal import Journal, StandardOutput, beside
-from duban.reading import Given, Inputs
+from duban.reading import Given, Inputs, stamps
 from duban.render import COLOURS, NAMES, printable, to_terminal
 from duban.schema import pyarrow
 from duban.writing import Format
@@ -102,8 +102,8 @@ def extract(
                 raise ValueError("Parquet cannot be written to standard output; name a file with -o")
             target: Output = StandardOutput(format)
         else:
-            weights = Inputs([Path(model)]).stamps() if model and Path(model).is_dir() else {}
-            journal = target = Journal(out, format, options, {**inputs.stamps(), **weights})
+            weights = sorted(Path(model).iterdir()) if model and Path(model).is_dir() else []
+            journal = target = Journal(out, format, options, stamps([*inputs.files, *weights]))
             if journal.finished:
                 _summarise(journal.finished, out)
                 return

@@ -18,7 +18,7 @@ from duban.encodings import BROKEN, MARK_ERRORS, decode, encoding_of
 HEAD = 1 << 20
 #: A longer cell of a CSV file is taken for a quotation mark that was never closed.
 _LONGEST_CELL = 1 << 24
-_STANDARD_INPUT = Path("-")
+STANDARD_INPUT = Path("-")
 
 
 class Given(NamedTuple):
@@ -67,17 +67,9 @@ class Inputs:
         self._finished = 0
         self._open: BinaryIO | None = None
 
-    def stamps(self) -> dict[str, list[int] | None]:
-        """Of each file [bytes, time of its last change in ns]; None for standard input, folders and what is missing."""
-        found = {}
-        for file in self.files:
-            about = file.stat() if file != _STANDARD_INPUT and file.is_file() else None
-            found[str(file)] = about and [about.st_size, about.st_mtime_ns]
-        return found
-
     def size(self) -> int | None:
         """The bytes of all files; None where standard input is among them."""
-        return None if _STANDARD_INPUT in self.files else sum(stamp[0] for stamp in self.stamps().values() if stamp)
+        return None if STANDARD_INPUT in self.files else sum(stamp[0] for stamp in stamps(self.files).values() if stamp)
 
     def position(self) -> int:
         """How many of these bytes have been read."""
@@ -87,7 +79,7 @@ class Inputs:
         self._finished = 0
         for file in self.files:
             try:
-                if file == _STANDARD_INPUT:
+                if file == STANDARD_INPUT:
                     yield from self._standard_input()
                     continue
                 if file.is_dir():
@@ -168,6 +160,15 @@ class Inputs:
             for record in batch.to_pylist():
                 number += 1
                 yield given(f"{file}:{number}", record, *self._columns)
+
+
+def stamps(files: Iterable[Path]) -> dict[str, list[int] | None]:
+    """Of each file [bytes, time of its last change in ns]; None for standard input, folders and what is missing."""
+    found = {}
+    for file in files:
+        about = file.stat() if file != STANDARD_INPUT and file.is_file() else None
+        found[str(file)] = about and [about.st_size, about.st_mtime_ns]
+    return found
 
 
 class _Rejoined(io.RawIOBase):
