@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -48,12 +49,15 @@ SUFFIXES = {
 }  # fmt: skip
 
 
-def kind_of(path: Path) -> str:
-    """The kind that a file's name tells. Raises ValueError where it tells none."""
-    if path.suffix not in SUFFIXES:
-        told = ", ".join(f"{suffix} {kind}" for suffix, kind in SUFFIXES.items())
-        raise ValueError(f"{path}: name its kind, one of {', '.join(KINDS)}; only {told} are known by their names")
-    return SUFFIXES[path.suffix]
+def kind_of(path: Path, told: str | None = None) -> str:
+    """The kind that is told, or that the file's name tells. Raises ValueError for an unknown one."""
+    kind = told or SUFFIXES.get(path.suffix)
+    if kind in KINDS:
+        return kind
+    names = ", ".join(f"{suffix} {kind}" for suffix, kind in SUFFIXES.items())
+    raise ValueError(
+        f"{path}: name its kind with --from or --to, not {told!r}: one of {', '.join(KINDS)}; by suffix: {names}"
+    )
 
 
 def read(path: Path, kind: str, news: Path | None = None) -> list[Report]:
@@ -103,3 +107,10 @@ def write(path: Path, kind: str, reports: Sequence[Report]) -> None:
         if any(lost.values()):
             told = ", ".join(f"{key} ({n})" for key, n in lost.items() if n)
             logger.warning("%s keeps id, text, spans and issuers; lost, in reports: %s", kind, told)
+
+
+def divide(reports: Sequence[Report], dev: float) -> list[Report]:
+    """The reports with a split each: a share `dev` of them is dev, the rest train, drawn by their texts' checksums."""
+    drawn = sorted(reports, key=lambda report: corpus.checksum(report.text))[: round(dev * len(reports))]
+    ids = {report.id for report in drawn}
+    return [replace(report, split="dev" if report.id in ids else "train") for report in reports]

@@ -59,14 +59,17 @@ def records(path: Path) -> Iterator[tuple[str, tuple[str, Rows]]]:
 def parse(record: tuple[str, Rows]) -> Report:
     """A report."""
     id_, rows = record
-    text, tags, issuers = "", [("O", "O")], {}
+    text: list[str] = []
+    tags = [("O", "O")]  # one more than characters, so that there is one before each
+    issuers: dict[int, str] = {}
     for number, columns in rows:
         if columns == [""]:
             continue
         if len(columns) not in (2, 4):
             raise ValueError(f"line {number} has {len(columns)} columns, expected 4, or 2: token and tag")
-        if text and not text.endswith("\n") and rows[number - rows[0][0] - 1][1] == [""]:
-            text, tags = text + "\n", [*tags, ("O", "O")]
+        if text and text[-1] != "\n" and rows[number - rows[0][0] - 1][1] == [""]:
+            text.append("\n")
+            tags.append(("O", "O"))
         token = _unescape(columns[0])
         try:
             tag = pair(join(*columns[2:]) if len(columns) == 4 else _joint(columns[1]))
@@ -78,10 +81,11 @@ def parse(record: tuple[str, Rows]) -> Report:
         if tag[0].startswith("B-") and len(columns) == 4 and columns[1] != "_":
             issuers[len(text)] = _unescape(columns[1])
         inside = (tag[0].replace("B-", "I-"), tag[1].replace("B-", "I-"))
-        text, tags = text + token, [*tags, tag, *[inside] * (len(token) - 1)]
+        text += token
+        tags += [tag, *[inside] * (len(token) - 1)]
     spans = decode([join(*tag) for tag in tags[1:]])
     marks = [Mark(a, b, label, issuers.get(a) if label == "DIRECTIVE" else None) for a, b, label in spans]
-    return shape.make({"id": id_}, text, marks)
+    return shape.make({"id": id_}, "".join(text), marks)
 
 
 def _joint(tag: str) -> str:
