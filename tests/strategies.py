@@ -79,7 +79,9 @@ def reports(draw):
         text += draw(words)
         marks.append(Mark(start, len(text), label))
     text += draw(between)
-    issuers = st.sampled_from([None, MEETING, *(text[m.start : m.end] for m in marks if m.label == "OFFICIAL")])
+    names = {text[m.start : m.end] for m in marks if m.label == "OFFICIAL"}
+    plain = [name for name in names if not set(name) & set("⟦⟧⟪⟫|\\")]  # no name has these; mark-up could not write it
+    issuers = st.sampled_from([None, MEETING, *sorted(plain)])
     marks = [replace(m, issuer=draw(issuers)) if m.label == "DIRECTIVE" else m for m in marks]
     marks.sort(key=lambda m: (m.start, -m.end, m.label))
     id_ = draw(st.text(st.characters(exclude_categories=["C"]), min_size=1, max_size=8))
