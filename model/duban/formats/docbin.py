@@ -22,7 +22,7 @@ def _spacy() -> Any:
     try:
         import spacy.tokens
     except ImportError:
-        raise ValueError("spaCy is not installed, which reads and writes DocBin: pip install spacy") from None
+        raise ValueError("spaCy is not installed, which reads and writes DocBin: pip install 'duban[spacy]'") from None
     return spacy
 
 

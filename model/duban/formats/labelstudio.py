@@ -52,6 +52,10 @@ def parse(record: dict[str, Any]) -> Report:
     results = [result for annotation in _annotations(record)[:1] for result in annotation["result"]]
     regions = [r for r in results if r["type"] == "labels"]
     spans = [(r["value"]["start"], r["value"]["end"], label) for r in regions for label in r["value"]["labels"]]
+    for start, end, covered in ((r["value"]["start"], r["value"]["end"], r["value"].get("text")) for r in regions):
+        # The page counts code points, but UTF-16 units between the beginning of a line and a region drawn on it.
+        if covered is not None and text[start:end] != covered:
+            raise ValueError(f"the region [{start}, {end}) covers {text[start:end]!r}, not {covered!r}; draw it anew")
     ids = [r["id"] for r in regions for _ in r["value"]["labels"]]
     at = {id_: i for i, id_ in enumerate(ids)}
     arrows = [r for r in results if r["type"] == "relation"]

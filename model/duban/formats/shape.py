@@ -55,7 +55,10 @@ def wrong_head(report: Report) -> Iterator[str]:
 
 
 def link(report: Report) -> Linked:
-    """The report's spans, each DIRECTIVE linked to the last mention of its issuer before it, or the first after."""
+    """The report's spans, each DIRECTIVE linked to the last mention of its issuer before it, or the first after.
+
+    Raises ValueError for an issuer that is no OFFICIAL marked in the text.
+    """
     spans = [(m.start, m.end, OF_MEETING if m.issuer == MEETING else m.label) for m in report.marks]
     links = []
     for i, mark in enumerate(report.marks):
@@ -65,6 +68,8 @@ def link(report: Report) -> Linked:
                 for k, m in enumerate(report.marks)
                 if m.label == "OFFICIAL" and report.text[m.start : m.end] == mark.issuer
             ]
+            if not named:
+                raise ValueError(f"{report.id}: issuer {mark.issuer!r} is no OFFICIAL marked in the text")
             before = [k for k in named if report.marks[k].start < mark.start]
             links.append((i, before[-1] if before else named[0]))
     return Linked(spans, links)
