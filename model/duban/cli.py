@@ -1,4 +1,4 @@
-"""The command line: `duban extract` and `duban show`."""
+"""The command line: `duban extract`, `duban show` and `duban convert`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Column, Table
 from rich.text import Text
 
-from duban import Tagger, __version__, load
+from duban import Tagger, __version__, formats, load
 from duban.document import Document
 from duban.extract import ChangedError, Output, Shard, StoppedError, Summary, process, run
 from duban.journal import Journal, StandardOutput, beside
@@ -26,6 +26,7 @@ from duban.writing import Format
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="督办: who ordered what, of whom, to what end.")
 #: So many failures of a run with a side file are told at once; the rest are in the side file alone.
 _COMPLAINTS = 10
+_KINDS = ", ".join(formats.KINDS)
 errors = Console(stderr=True, soft_wrap=True, highlight=False)
 
 Model = Annotated[str | None, typer.Option(help="A folder or a Hub id; the model that comes with duban if left out.")]
@@ -198,6 +199,31 @@ def show(
             _show(document, Console(highlight=False))
     if failed:
         raise typer.Exit(1)
+
+
+@app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(metavar="INPUT", help="A file, or a folder of them (markup, brat, duban).")],
+    out: Annotated[Path, typer.Argument(metavar="OUTPUT", help="A file, or a folder (markup, brat).")],
+    from_: Annotated[str | None, typer.Option("--from", metavar="KIND", help=f"{_KINDS}; by INPUT's suffix.")] = None,
+    to: Annotated[str | None, typer.Option(metavar="KIND", help="The same, by OUTPUT's suffix.")] = None,
+    dev: Annotated[
+        float | None, typer.Option(help="Share of the reports that become dev; the others become train.", min=0, max=1)
+    ] = None,
+    news: Annotated[Path | None, typer.Option(help="Folder of the news texts of duban's own corpus.")] = None,
+) -> None:
+    """Take annotated reports from one tool to another, checked: duban's JSON Lines (.jsonl), inline mark-up (.txt),
+    Label Studio (.json), doccano, brat, CoNLL-2003 (.conll), spaCy's DocBin (.spacy). What cannot be kept is named."""
+    try:
+        kinds = formats.kind_of(source, from_), formats.kind_of(out, to)
+        reports = formats.read(source, kinds[0], news)
+        if dev is not None:
+            reports = formats.divide(reports, dev)
+        formats.write(out, kinds[1], reports)
+    except (OSError, ValueError) as error:
+        errors.print(f"duban: {error}", style="red", markup=False)
+        raise typer.Exit(1) from None
+    errors.print(f"{len(reports)} reports written to {out}", markup=False)
 
 
 def _table(title: str, *columns: str) -> Table:
