@@ -1,4 +1,4 @@
-"""The command line: `duban extract` and `duban show`."""
+"""The command line: `duban extract`, `duban show` and `duban publish`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from rich.text import Text
 from duban.document import Document
 from duban.files import texts
 from duban.render import COLOURS, NAMES, printable, to_terminal
-from duban.tagger import Tagger, load
+from duban.tagger import DEFAULT, Tagger, load
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="督办: who ordered what, of whom, to what end.")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -172,6 +172,29 @@ def show(
             _show(document, Console(highlight=False))
     if failed:
         raise typer.Exit(1)
+
+
+@app.command()
+def publish(
+    repo: Annotated[str, typer.Argument(help="Where to: ORG/NAME on the Hugging Face Hub.")],
+    model: Annotated[
+        Path, typer.Option(help="The model's folder; the model that comes with duban if left out.")
+    ] = DEFAULT,
+    dataset: Annotated[bool, typer.Option("--dataset", help="The annotated corpus instead of a model.")] = False,
+    private: Annotated[bool, typer.Option("--private", help="Only for you and your organisation.")] = False,
+    revision: Annotated[str | None, typer.Option(help="A branch, made when absent; main if left out.")] = None,
+    token: Annotated[str | None, typer.Option(help="HF_TOKEN, or what hf auth login stored, if left out.")] = None,
+) -> None:
+    """Publish a model or the corpus on the Hugging Face Hub, in one commit, once all of it has been checked."""
+    from duban import hub
+
+    try:
+        upload = hub.dataset(repo) if dataset else hub.model(repo, model)
+        errors.print(f"{len(upload.files)} files, {upload.size() / 1e6:.1f} MB: {', '.join(sorted(upload.files))}")
+        print(hub.send(upload, private=private, revision=revision, token=token))
+    except hub.PublishError as error:
+        errors.print(f"duban: {error}", style="red", markup=False)
+        raise typer.Exit(2) from None
 
 
 def _table(title: str, *columns: str) -> Table:
