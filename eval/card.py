@@ -101,11 +101,11 @@ def training() -> str:
     t = read(DEFAULT / "training.json")
     if not t:
         return ""
-    hours = t["seconds"] / 3600
+    hours, cores = t["seconds"] / 3600, t["processes"] * t.get("threads", 1)
     return (
         f"This model: {t['epochs']} epochs over {t['windows']} windows, seed {t['seed']}, from {t['base']}, on "
-        f"{t['processes']} × {t['device']} in {hours:.1f} hours ({hours * t['processes']:.1f} process hours); dev F1 "
-        f"{tables.percent(t['dev_f1'])}. Energy was not measured."
+        f"{cores} cores ({t['device']}) in {hours:.1f} hours, {hours * cores:.1f} core hours; "
+        f"dev F1 {tables.percent(t['dev_f1'])}. Energy was not measured."
     )
 
 

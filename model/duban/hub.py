@@ -83,21 +83,24 @@ def model(repo: str, folder: Path = DEFAULT) -> Upload:
             f"{folder} lacks {', '.join(missing)}; name a folder that train.py saved, as runs/train/model"
         )
     parameters(folder / WEIGHTS)
-    try:
-        load(folder, device="cpu")
-    except (OSError, ValueError) as error:
-        raise PublishError(str(error)) from error
     card, evaluation = folder / "README.md", folder / "evaluation.json"
     if not card.is_file():
         card, evaluation = ROOT / "model_card.md", ROOT / "eval" / "results.json"
         _check_figures(f"no card: write {folder / 'README.md'}, or run this in a checkout of duban, which has one")
-    if not evaluation.is_file():
-        raise PublishError(f"no {evaluation}: python eval/evaluate.py --model {folder} --out {evaluation}")
-    if json.loads(evaluation.read_text("utf-8")).get("about", {}).get("weights") != fingerprint(folder / WEIGHTS):
+    try:
+        measured = json.loads(evaluation.read_text("utf-8"))["about"]["weights"]
+    except (OSError, ValueError, LookupError) as error:
+        again = f"python eval/evaluate.py --model {folder} --out {evaluation}"
+        raise PublishError(f"{evaluation} is no evaluation ({type(error).__name__}); write it with {again}") from error
+    if measured != fingerprint(folder / WEIGHTS):
         raise PublishError(
             f"{evaluation} measured another model than {folder}: run python eval/evaluate.py --model {folder}, then "
             "python eval/card.py"
         )
+    try:
+        load(folder, device="cpu")
+    except (OSError, ValueError) as error:
+        raise PublishError(str(error)) from error
     optional = [path for path in (folder / "training.json", *sorted((folder / "onnx").glob("*"))) if path.is_file()]
     files: dict[str, Path | bytes] = {name: folder / name for name in MODEL}
     files |= {path.relative_to(folder).as_posix(): path for path in optional}
