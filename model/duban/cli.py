@@ -1,4 +1,4 @@
-"""The command line: `duban extract`, `duban show` and `duban convert`."""
+"""The command line: `duban extract`, `show`, `convert` and `publish`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from duban import Tagger, __version__, formats, load
+from duban.checkpoint import DEFAULT
 from duban.document import Document
 from duban.extract import ChangedError, Output, Shard, StoppedError, Summary, process, run
 from duban.journal import Journal, StandardOutput, beside
@@ -221,9 +222,32 @@ def convert(
             reports = formats.divide(reports, dev)
         formats.write(out, kinds[1], reports)
     except (OSError, ValueError) as error:
-        errors.print(f"duban: {error}", style="red", markup=False)
+        _complain(str(error))
         raise typer.Exit(1) from None
     errors.print(f"{len(reports)} reports written to {out}", markup=False)
+
+
+@app.command()
+def publish(
+    repo: Annotated[str, typer.Argument(help="Where to: ORG/NAME on the Hugging Face Hub.")],
+    model: Annotated[
+        Path, typer.Option(help="The model's folder; the model that comes with duban if left out.")
+    ] = DEFAULT,
+    dataset: Annotated[bool, typer.Option("--dataset", help="The annotated corpus instead of a model.")] = False,
+    private: Annotated[bool, typer.Option("--private", help="Only for you and your organisation.")] = False,
+    revision: Annotated[str | None, typer.Option(help="A branch, made when absent; main if left out.")] = None,
+    token: Annotated[str | None, typer.Option(help="HF_TOKEN, or what hf auth login stored, if left out.")] = None,
+) -> None:
+    """Publish a model or the corpus on the Hugging Face Hub, in one commit, once all of it has been checked."""
+    from duban import hub
+
+    try:
+        upload = hub.dataset(repo) if dataset else hub.model(repo, model)
+        errors.print(f"{len(upload.files)} files, {upload.size() / 1e6:.1f} MB: {', '.join(sorted(upload.files))}")
+        print(hub.send(upload, private=private, revision=revision, token=token))
+    except hub.PublishError as error:
+        _complain(str(error))
+        raise typer.Exit(2) from None
 
 
 def _table(title: str, *columns: str) -> Table:
