@@ -13,7 +13,7 @@ from duban.attribution import assemble
 from duban.decode import Lattice, Line, ScoredSpan, clamp
 from duban.document import Document, Span
 from duban.runtime import Runtime
-from duban.tokens import Tokens, tokenise, window_of, windows
+from duban.tokens import Tokens, shares, tokenise, window_of, windows
 
 #: `stream` takes in texts until it has this many characters for each token of a batch.
 _AHEAD = 16
@@ -125,12 +125,18 @@ class Tagger:
         return [list(chain(*in_line[a:b])) for a, b in zip(first_line, first_line[1:])]
 
     def logits(self, tokenised: list[Tokens]) -> list[np.ndarray]:
-        """For each tokenised text its logits (tokens, tags), float32, tags in the order of TAGS."""
-        jobs = [(i, window) for i, tokens in enumerate(tokenised) for window in windows(len(tokens), *self._window)]
-        read = self.runtime.logits([tokenised[i].ids[w.start : w.end] for i, w in jobs])
+        """For each tokenised text its logits (tokens, tags), float32, tags in the order of TAGS.
+
+        Where windows overlap it is the mean of their log-probabilities, by their shares, as far as decoding can tell:
+        what is added to all logits of a token changes nothing.
+        """
+        cut = [windows(len(tokens), tokens.breaks, *self._window) for tokens in tokenised]
+        rows = [tokens.ids[w.start : w.end] for tokens, its in zip(tokenised, cut) for w in its]
+        read = iter(self.runtime.logits(rows))
         out = [np.zeros((len(tokens), len(self.runtime.checkpoint.columns)), np.float32) for tokens in tokenised]
-        for (i, w), row in zip(jobs, read, strict=True):
-            out[i][w.keep_start : w.keep_end] = row[w.keep_start - w.start : w.keep_end - w.start]
+        for logits, its in zip(out, cut, strict=True):
+            for w, share in zip(its, shares(its), strict=True):
+                logits[w.start : w.end] += next(read) * share[:, None]
         return out
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -15,8 +15,8 @@ from duban.labels import CLOSING_PUNCTUATION, EDGE_PUNCTUATION
 from duban.markup import Mark
 from duban.text import Normalised, normalise
 
-#: Tokens that a window holds, [CLS] and [SEP] not counted, and how many of them it shares with the next.
-WINDOW, OVERLAP = 254, 64
+#: Tokens that a window holds, [CLS] and [SEP] not counted, and how many of them it shares with the next at least.
+WINDOW, OVERLAP = 254, 32
 
 
 #: By code point, up to the last character of the basic plane: is it one of EDGE_PUNCTUATION, CLOSING_PUNCTUATION, or
@@ -49,6 +49,11 @@ class Tokens:
     def closes(self) -> np.ndarray:
         """(tokens,) bool: a clause may end before this token."""
         return _CLOSING[self._codes[self.starts]]
+
+    @cached_property
+    def breaks(self) -> np.ndarray:
+        """The tokens, rising, that come next after punctuation or white space: where a clause or a line begins."""
+        return np.flatnonzero(self.edges[:-1] & ~self.edges[1:]) + 1
 
     @cached_property
     def _codes(self) -> np.ndarray:
@@ -101,28 +106,65 @@ def tokenise(text: str, tokenizer: Tokenizer) -> Tokens:
 def window_of(max_positions: int) -> tuple[int, int]:
     """Size and overlap of the windows for a model of so many positions, two of which [CLS] and [SEP] take."""
     room = max_positions - 2
-    return min(WINDOW, room), min(OVERLAP, room // 4)
+    return min(WINDOW, room), min(OVERLAP, room // 5)
 
 
 class Window(NamedTuple):
-    """Tokens [start, end) are read together; of their logits those of [keep_start, keep_end) are used."""
+    """Tokens [start, end), which are read together."""
 
     start: int
     end: int
-    keep_start: int
-    keep_end: int
 
 
-def windows(length: int, size: int = WINDOW, overlap: int = OVERLAP) -> list[Window]:
-    """Windows over `length` tokens. Each token is kept from exactly one window, where it has most context.
+def windows(length: int, breaks: np.ndarray, size: int = WINDOW, overlap: int = OVERLAP) -> list[Window]:
+    """Windows over `length` tokens, of like size, which begin and end between clauses where such a place is near.
 
-    A text that fits is one window. Raises ValueError unless 0 <= overlap < size.
+    A text that fits is one window. Neighbours share at least `overlap` tokens, and at most twice as many.
+
+    Args:
+        length: tokens of the text.
+        breaks: the tokens at which a clause begins, rising.
+        size: tokens of a window at most.
+        overlap: tokens that it shares with the next at least.
+
+    Raises:
+        ValueError: unless 0 <= overlap <= size / 5, so that each window gets on.
     """
-    if not 0 <= overlap < size:
-        raise ValueError(f"overlap {overlap} must be at least 0 and smaller than the window of {size} tokens")
-    if length <= size:
-        return [Window(0, length, 0, length)] if length else []
-    starts = [*range(0, length - size, size - overlap), length - size]
-    ends = [start + size for start in starts]
-    cuts = [0, *((start + end) // 2 for start, end in zip(starts[1:], ends)), length]
-    return [Window(*window) for window in zip(starts, ends, cuts, cuts[1:])]
+    if size < 1 or not 0 <= 5 * overlap <= size:
+        raise ValueError(f"overlap {overlap} must be at least 0 and a fifth of the window of {size} tokens at most")
+    found, start = [], 0
+    while length - start > size:
+        rest = length - start
+        needed = -(-(rest - overlap) // (size - overlap))
+        even = start - (-(rest + (needed - 1) * overlap) // needed)
+        end = _nearest(breaks, even, even - overlap, min(start + size, even + overlap))
+        found.append(Window(start, end))
+        start = _nearest(breaks, end - overlap, end - 2 * overlap, end - overlap)
+    return [*found, Window(start, length)] if length else []
+
+
+def _nearest(breaks: np.ndarray, aim: int, low: int, high: int) -> int:
+    """Of the breaks in [low, high] the one nearest to the aim; the aim itself when there is none."""
+    near = breaks[np.searchsorted(breaks, low) : np.searchsorted(breaks, high, side="right")]
+    return int(near[np.abs(near - aim).argmin()]) if len(near) else aim
+
+
+def shares(of: Sequence[Window]) -> list[np.ndarray]:
+    """How much each window of a text has to say on each of its tokens: (tokens of the window,) each, float32.
+
+    The shares of a token add up to 1. Where two windows overlap, the one fades out as the other fades in: each knows
+    least of what lies around its ends.
+    """
+    if len(of) < 2:
+        return [np.ones(w.end - w.start, dtype=np.float32) for w in of]
+    total = np.zeros(of[-1].end, dtype=np.float32)
+    found = []
+    for before, w, after in zip([None, *of], of, [*of[1:], None]):
+        share = np.ones(w.end - w.start, dtype=np.float32)
+        if before is not None and (shared := before.end - w.start):
+            share[:shared] = np.arange(1, shared + 1) / (shared + 1)
+        if after is not None and (shared := w.end - after.start):
+            share[-shared:] = np.minimum(share[-shared:], np.arange(shared, 0, -1) / (shared + 1))
+        total[w.start : w.end] += share
+        found.append(share)
+    return [share / total[w.start : w.end] for w, share in zip(of, found, strict=True)]
