@@ -30,7 +30,7 @@ WORDS = {
     "中文": {
         "about": "粘贴一篇会议或调研报道，看谁部署了什么、要求谁做、达到什么目标。指向（或轻点）彩色文字可看详情。",
         "report": "报道",
-        "sample": "示例",
+        "sample": "或选一个示例",
         "read": "分析",
         "empty": "请先粘贴一篇报道，或选一个示例。",
         "long": "这篇报道有 {:,} 字，此页最多读 {:,} 字。请缩短，或在本机运行 duban extract，不限长度。",
@@ -48,7 +48,7 @@ WORDS = {
         "about": "Paste a report of a meeting or an inspection: see who ordered what, of whom, to what end. "
         "Point at coloured text for details.",
         "report": "Report",
-        "sample": "Samples",
+        "sample": "Or a sample",
         "read": "Read",
         "empty": "Paste a report first, or choose a sample.",
         "long": "This report has {:,} characters; this page reads at most {:,}. Shorten it, or run duban extract on "
@@ -64,32 +64,34 @@ WORDS = {
         "download": "Download",
     },
 }
-#: Gradio's own look without its fonts, so that a Chinese reader gets those of the system and nothing is fetched for them.
+#: Gradio's own look with the reader's fonts, so that none is fetched.
 THEME = gr.themes.Default(
     font=["system-ui", "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "sans-serif"],
     font_mono=["ui-monospace", "monospace"],
 )
 # The result is light in a dark page too, since the colours of the spans are made for white. On a narrow screen a row of
-# the table becomes a card.
+# the table becomes a card. Gradio's own rules for tables need !important to go.
 STYLE = """
 .gradio-container {max-width: 60em !important; margin: auto}
-.found {background: #fff; color: #1f2328; border-radius: 8px; padding: 1em; line-height: 1.9; overflow-wrap: anywhere}
-.found .legend, .found .posts {color: #57606a; font-size: .9em}
-.found table {width: 100%; border-collapse: collapse; margin: 1em 0; line-height: 1.5}
-.found th, .found td {text-align: left; vertical-align: top; padding: .5em .6em; border-bottom: 1px solid #d8dee4}
-.found th:first-child {min-width: 7em}
-.found th {white-space: nowrap; color: #57606a; font-weight: 600}
-.found .posts {display: block}
-.found .links a {display: inline-block; margin-right: .6em; padding: .3em 1em; border: 1px solid #8c959f;
+.gradio-container h1 {white-space: nowrap}
+#out .found {background: #fff; color: #1f2328; border-radius: 8px; padding: 1em; line-height: 1.9;
+  overflow-wrap: anywhere}
+#out .legend, #out .posts, #out th, #out td::before {color: #57606a}
+#out .count {margin: 1.2em 0 .4em; font-weight: 600}
+#out table {width: 100%; border-collapse: collapse; border: 0 !important; margin-bottom: 1em; line-height: 1.5}
+#out th, #out td {text-align: left; vertical-align: top; padding: .5em .6em; border: 0 !important}
+#out tr {border: 0 !important; border-bottom: 1px solid #d8dee4 !important}
+#out th {white-space: nowrap; font-weight: 600}
+#out .posts {display: block; font-size: .9em}
+#out .links a {display: inline-block; margin-right: .6em; padding: .2em 1em; border: 1px solid #8c959f;
   border-radius: 6px; color: #1f2328; text-decoration: none}
 @media (max-width: 640px) {
-  .found {padding: .7em}
-  .found thead {display: none}
-  .found tr {display: block; padding: .6em 0; border-bottom: 1px solid #d8dee4}
-  .found td {display: block; padding: .1em 0; border: 0}
-  .found td:empty {display: none}
-  .found td::before {content: attr(data-name) "："; color: #57606a}
-  .found td .posts {display: inline; margin-left: .5em}
+  #out .found {padding: .2em}
+  #out thead, #out td:empty {display: none}
+  #out tr {display: block; padding: .5em 0}
+  #out td {display: block; padding: 0 0 0 6em; text-indent: -6em; line-height: 1.7}
+  #out td::before {content: attr(data-name); display: inline-block; width: 6em; text-indent: 0}
+  #out .posts {display: inline; margin-left: .5em}
 }
 """
 
@@ -137,7 +139,7 @@ def _table(directives: tuple[Directive, ...], words: dict[str, str]) -> str:
         rows.append(f"<tr>{''.join(cell(name, html) for name, html in cells.items())}</tr>")
     heads = "".join(f"<th>{words[n]}</th>" for n in ("issuer", "addressee", "directive", "targets", "score"))
     count = words["found"].format(len(directives))
-    return f"<p><b>{count}</b></p><table><thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    return f'<p class="count">{count}</p><table><thead><tr>{heads}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
 
 
 def safe(text: str) -> str:
@@ -178,20 +180,26 @@ def build(tagger: Tagger) -> gr.Blocks:
     with gr.Blocks(title="duban 督办", analytics_enabled=False) as blocks:
         document = gr.State(None)
         with gr.Row():
-            gr.Markdown("# duban 督办")
-            languages = gr.Radio(list(WORDS), value=language, show_label=False, container=False, elem_id="language")
+            gr.Markdown("# duban 督办", min_width=140)
+            languages = gr.Radio(
+                list(WORDS),
+                value=language,
+                show_label=False,
+                container=False,
+                scale=0,
+                min_width=190,
+                elem_id="language",
+            )
         about = gr.Markdown(words["about"])
         titles = [(text.splitlines()[0], i) for i, text in enumerate(reports)]
-        sample = gr.Dropdown(titles, value=None, label=words["sample"], elem_id="sample")
+        sample = gr.Dropdown(titles, value=None, label=words["sample"], filterable=False, elem_id="sample")
         text = gr.Textbox(label=words["report"], lines=8, max_lines=16, elem_id="report")
         button = gr.Button(words["read"], variant="primary", elem_id="read")
         out = gr.HTML(elem_id="out", js_on_load=None)
-        gr.on([button.click], read, [text, languages], [document, out], api_name="read")
+        button.click(read, [text, languages], [document, out], api_name="read")
         chosen = sample.input(lambda i: reports[i], sample, text, api_visibility="private")
         chosen.then(read, [text, languages], [document, out], api_visibility="private")
-        languages.input(
-            switch, [languages, document], [about, sample, text, button, out], api_visibility="private"
-        )
+        languages.input(switch, [languages, document], [about, sample, text, button, out], api_visibility="private")
     return blocks
 
 
