@@ -21,7 +21,7 @@ WAIT = 60  # seconds, for slow machines only
 @pytest.fixture(scope="module")
 def address(tagger):
     blocks = demo.build(tagger)
-    _, url, _ = demo.launch(blocks, port=None, prevent_thread_lock=True, quiet=True)
+    _, url, _ = demo.launch(blocks, prevent_thread_lock=True, quiet=True)
     yield url
     blocks.close()
 
