@@ -159,7 +159,7 @@ def filled(text: str) -> tuple[str, list[str]]:
     Raises:
         KeyError: for a region of an unknown name.
     """
-    changed = []
+    changed: list[str] = []
 
     def fill(match: re.Match[str]) -> str:
         opening, name, newline, closing = match.groups()
