@@ -16,6 +16,7 @@ import json
 import logging
 import random
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +26,20 @@ from accelerate import Accelerator, DataLoaderConfiguration
 from accelerate.utils import GradientAccumulationPlugin, set_seed
 from rich.progress import track
 from torch.utils.data import DataLoader, Dataset
-from transformers import AutoModelForTokenClassification, AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoModelForTokenClassification, AutoTokenizer
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from duban import corpus
+from duban.checkpoint import Checkpoint
 from duban.corpus import Report
-from duban.distort import distort, names_of, rename
+from duban.distort import distort, names_of, places_of, relocate, rename
 from duban.labels import TAG_IDS, TAGS, encode
 from duban.precision import best_precision
+from duban.runtime import pad
 from duban.scoring import calibration_error, strict_scores
-from duban.tagger import Tagger, pad
+from duban.tagger import Tagger
 from duban.tokens import Tokens, tokenise, window_of
+from duban.torch_runtime import TorchRuntime
 
 ROOT = Path(__file__).resolve().parent
 IGNORED = -100  # the label of [CLS], [SEP] and padding, for cross_entropy
@@ -68,7 +72,7 @@ class Windows(Dataset):  # type: ignore[type-arg]
 
     Args:
         reports: the training reports.
-        tokenizer: the model's.
+        checkpoint: the model's tokenizer and special tokens.
         size: tokens of a window and of its overlap with the next.
         distorted: share of the reports that are distorted.
         seed: what the draws of an epoch depend on, besides its number.
@@ -77,28 +81,31 @@ class Windows(Dataset):  # type: ignore[type-arg]
     def __init__(
         self,
         reports: list[Report],
-        tokenizer: PreTrainedTokenizerBase,
+        checkpoint: Checkpoint,
         size: tuple[int, int],
         distorted: float,
         seed: int,
     ) -> None:
-        self.reports, self.tokenizer, self.size, self.distorted, self.seed = reports, tokenizer, size, distorted, seed
+        self.reports, self.checkpoint, self.size, self.distorted, self.seed = reports, checkpoint, size, distorted, seed
         self.names = names_of((report.text, report.marks) for report in reports)
+        self.places = places_of(report.text for report in reports)
         self.rows: list[tuple[np.ndarray, np.ndarray]] = []
         self.lengths: list[int] = []  # one list for good, since a sampler holds it
         self.unlearnable = 0
 
     def draw(self, epoch: int) -> None:
-        """Rename the officials of half of the reports, distort some, and cut all into windows; by seed and epoch."""
+        """Rename officials and places in half of the reports, distort some, cut all to windows; by seed and epoch."""
         rng = random.Random(f"{self.seed} {epoch}")
         self.rows, self.unlearnable = [], 0
         for report in self.reports:
             text, marks = report.text, list(report.marks)
             if self.names and rng.random() < 0.5:
                 text, marks = rename(text, marks, self.names, rng)
+            if self.places and rng.random() < 0.5:
+                text, marks = relocate(text, marks, self.places, rng)
             if rng.random() < self.distorted:
                 text, marks = distort(text, marks, rng)
-            tokens = tokenise(text, self.tokenizer)
+            tokens = tokenise(text, self.checkpoint.tokenizer)
             tags = np.array(self.tags(tokens, tokens.spans(marks)), dtype=np.int64)
             # Cut elsewhere in each epoch, and without overlap, so that none is read twice in one.
             size = self.size[0]
@@ -129,11 +136,11 @@ class Windows(Dataset):  # type: ignore[type-arg]
 
     def collate(self, rows: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, torch.Tensor]:
         """A padded batch with `labels`, (windows, longest + 2) int64."""
-        batch = pad([ids for ids, _ in rows], self.tokenizer)
-        batch["labels"] = torch.full_like(batch["input_ids"], IGNORED)
+        ids, mask = map(torch.from_numpy, pad([ids for ids, _ in rows], self.checkpoint.special))
+        labels = torch.full_like(ids, IGNORED)
         for i, (_, tags) in enumerate(rows):
-            batch["labels"][i, 1 : len(tags) + 1] = torch.from_numpy(tags)
-        return batch
+            labels[i, 1 : len(tags) + 1] = torch.from_numpy(tags)
+        return {"input_ids": ids, "attention_mask": mask, "labels": labels}
 
 
 def evaluate(tagger: Tagger, reports: list[Report]) -> dict[str, dict[str, float]]:
@@ -159,7 +166,7 @@ def calibrate(tagger: Tagger, reports: list[Report]) -> float:
         p = np.clip(scores, 1e-4, 1 - 1e-4)
         loss = float(-np.log(np.where(right, p, 1 - p)).mean()) if scores else 0.0
         best = min(best, (loss, round(float(temperature), 1), calibration_error(scores, right)))
-    tagger.temperature = tagger.model.config.calibration_temperature = best[1]
+    tagger.temperature = best[1]
     return best[2]
 
 
@@ -190,8 +197,10 @@ def main() -> None:
         dtype=torch.float32,
         attention_probs_dropout_prob=0.0,  # so that attention takes its fused path; hidden_dropout_prob stays
     )
-    size = window_of(model.config.max_position_embeddings)
-    data = Windows(learned, tokenizer, size, args.distorted, args.seed)
+    specials = {key: str(getattr(tokenizer, key)) for key in ("cls_token", "sep_token", "pad_token")}
+    checkpoint = Checkpoint.of(model.config.to_dict(), tokenizer.backend_tokenizer, specials, args.model)
+    size = window_of(checkpoint.positions)
+    data = Windows(learned, checkpoint, size, args.distorted, args.seed)
     data.draw(0)
     if data.unlearnable:
         accelerator.print(f"{data.unlearnable} spans share a token with another; this tokenizer cannot learn them")
@@ -204,7 +213,7 @@ def main() -> None:
 
     state_file = args.out / "state.json"
     options = {key: str(value) for key, value in vars(args).items()}
-    state: dict[str, Any] = {"epoch": 0, "step": 0, "best": -1.0, "options": options}
+    state: dict[str, Any] = {"epoch": 0, "step": 0, "best": -1.0, "seconds": 0.0, "options": options}
     if state_file.exists():
         state = json.loads(state_file.read_text())
         if state["options"] != options:
@@ -216,6 +225,7 @@ def main() -> None:
     accelerator.init_trackers("log")
 
     for epoch in range(state["epoch"], args.epochs):
+        began = time.time()
         data.draw(epoch)
         order.manual_seed(1000 * args.seed + epoch)
         model.train()
@@ -243,7 +253,7 @@ def main() -> None:
             told = f"epoch {epoch + 1} loss {loss.item():.4f}"
             if epoch >= args.epochs // 2:  # the learning rate falls to nought, so the best epoch is a late one
                 bare = accelerator.unwrap_model(model)
-                scores = evaluate(Tagger(bare, tokenizer, str(accelerator.device)), dev)
+                scores = evaluate(Tagger(TorchRuntime(bare, checkpoint, str(accelerator.device))), dev)
                 accelerator.log({f"dev/{name}": score["f1"] for name, score in scores.items()}, state["step"])
                 told += " dev F1: " + " ".join(f"{name} {score['f1']:.3f}" for name, score in scores.items())
                 if scores["micro avg"]["f1"] > state["best"]:
@@ -251,6 +261,7 @@ def main() -> None:
                     bare.save_pretrained(args.out / "best")
                     tokenizer.save_pretrained(args.out / "best")
             accelerator.print(told, flush=True)
+        state["seconds"] += time.time() - began
         accelerator.save_state(args.out / f"checkpoint-{epoch + 1}")
         accelerator.wait_for_everyone()
         if accelerator.is_main_process:
@@ -263,11 +274,29 @@ def main() -> None:
     if accelerator.is_main_process:
         # Stored in half precision, which the calibration and the figures below already see.
         best = AutoModelForTokenClassification.from_pretrained(args.out / "best", dtype=torch.float16)
-        tagger = Tagger(best.float(), tokenizer, str(accelerator.device))
+        tagger = Tagger(TorchRuntime(best.float(), checkpoint, str(accelerator.device)))
         error = calibrate(tagger, dev)
         scores = evaluate(tagger, dev)
-        tagger.model.half().save_pretrained(args.out / "model")
+        best.config.calibration_temperature = tagger.temperature
+        best.half().save_pretrained(args.out / "model")
         tokenizer.save_pretrained(args.out / "model")
+        log = {
+            "base": Path(args.model).name if Path(args.model).is_dir() else args.model,
+            "epochs": args.epochs,
+            "reports": len(learned),
+            "windows": len(data),
+            "batch_size": args.batch_size,
+            "lr": args.lr,
+            "seed": args.seed,
+            "precision": args.precision,
+            "device": str(accelerator.device),
+            "processes": accelerator.num_processes,
+            "threads": torch.get_num_threads(),
+            "seconds": round(state["seconds"]),
+            "dev_f1": round(scores["micro avg"]["f1"], 4),
+            "calibration_error": round(error, 4),
+        }
+        (args.out / "model" / "training.json").write_text(json.dumps(log, indent=1) + "\n")
         print(
             f"dev F1 {scores['micro avg']['f1']:.4f}, temperature {tagger.temperature}, calibration error {error:.4f}"
         )

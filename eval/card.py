@@ -26,8 +26,8 @@ from huggingface_hub import EvalResult
 from huggingface_hub.repocard_data import eval_results_to_model_index
 from huggingface_hub.utils import yaml_dump
 
+from duban.checkpoint import DEFAULT
 from duban.labels import LABELS
-from duban.tagger import DEFAULT
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = ("README.md", "model_card.md", "data/README.md")

@@ -25,13 +25,14 @@ import tables
 from huggingface_hub import hf_hub_download
 
 from duban import __version__, corpus, hub
+from duban.checkpoint import DEFAULT
 from duban.corpus import COMPOSED, Report
 from duban.distort import distort
 from duban.document import Document
 from duban.labels import LABELS
 from duban.markup import Mark
+from duban.models import load
 from duban.scoring import calibration_error, micro_f1_interval, strict_scores
-from duban.tagger import DEFAULT, load
 
 ROOT = Path(__file__).resolve().parent.parent
 Predict = Callable[[Sequence[str]], list[Document]]

@@ -24,7 +24,15 @@ def tagger():
     """The default model, in small batches so that batching happens."""
     import duban
 
-    return duban.load(device="cpu", batch_size=4)
+    return duban.load(device="cpu", batch_tokens=1024)
+
+
+@pytest.fixture(scope="session")
+def tokenizer():
+    """The tokenizer of the default model: one character, one token."""
+    from duban.checkpoint import DEFAULT, Checkpoint
+
+    return Checkpoint.read(DEFAULT, "default").tokenizer
 
 
 @pytest.fixture(scope="session")

@@ -2,31 +2,33 @@
 
 import numpy as np
 import pytest
-from conftest import ROOT
-from transformers import AutoTokenizer
 
-from duban.decode import Line, decode_lines
+from duban.decode import Lattice, Line
 from duban.labels import TAGS
-from duban.names import settle
+from duban.names import LABEL, places, settle
 from duban.tokens import tokenise
 
 BEGIN, INSIDE = TAGS.index("O|B-OFFICIAL"), TAGS.index("O|I-OFFICIAL")
 
 
-def read(text, marked, doubtful=()):
-    """Tokens, logits and decoded spans of a model that is so sure of each (start, end), and in doubt of some ends."""
-    tokens = tokenise(text, AutoTokenizer.from_pretrained(ROOT / "model" / "base"))
+def read(tokens, marked, doubtful=()):
+    """Decoded spans and settled mentions of a model that is so sure of each (start, end), and in doubt of some ends."""
     logits = np.zeros((len(tokens), len(TAGS)))
     logits[:, 0] = 12
     for start, end, sure in marked:
         logits[start, BEGIN] = 12 + sure
         logits[start + 1 : end, INSIDE] = 12 + sure
     logits[list(doubtful), INSIDE] = 12.5  # a little more likely inside of the name than out
-    spans = []
-    for a, b in tokens.lines:
-        (found,) = decode_lines([Line(logits[a:b], tokens.edges[a:b], tokens.closes[a:b])])
-        spans += [s._replace(start=s.start + a, end=s.end + a) for s in found]
-    return tokens, logits, spans
+    lines = tokens.lines
+    lattice = Lattice([Line(logits[a:b], tokens.edges[a:b], tokens.closes[a:b]) for a, b in lines])
+    spans = [
+        s._replace(start=s.start + a, end=s.end + a)
+        for (a, _), found in zip(lines, lattice.decode(), strict=True)
+        for s in found
+    ]
+    found = places(tokens, spans)
+    asked = [(p.line, p.start - lines[p.line][0], p.end - lines[p.line][0], LABEL) for p in found]
+    return spans, settle(found, lattice.probabilities(asked))
 
 
 @pytest.mark.parametrize(
@@ -43,9 +45,8 @@ def read(text, marked, doubtful=()):
         ("要守住底线。", [], [], [], []),
     ],
 )
-def test_mentions_decide_together(text, marked, doubtful, decoded, settled):
-    tokens, logits, spans = read(text, marked, doubtful)
+def test_mentions_decide_together(tokenizer, text, marked, doubtful, decoded, settled):
+    spans, found = read(tokenise(text, tokenizer), marked, doubtful)
     assert [(s.start, s.end) for s in spans] == decoded
-    found = settle(tokens, logits, spans, 1.0)
     assert [(s.start, s.end) for s in found] == settled
     assert all(0 < s.score <= 1 for s in found)

@@ -4,15 +4,16 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from conftest import ROOT, SAMPLE
 from hypothesis import given, settings
 from strategies import HARD, PIECES
 
 import duban
+from duban.checkpoint import DEFAULT
 from duban.document import Document
 from duban.labels import EDGE_PUNCTUATION, LABELS, LINE_BREAKS, TAGS
-from duban.tagger import DEFAULT, Tagger
 from duban.tokens import tokenise
 
 few = settings(max_examples=25, deadline=None)
@@ -77,23 +78,17 @@ def test_hard_rules_hold_for_any_text(tagger, text):
 def test_batch_equals_singles_in_any_batch_size(tagger, composed):
     texts = ["", *(r.text for r in composed[:6]), " \n", "孙志强调，要守住底线。"]
     singles = [tagger.predict(text) for text in texts]
-    for size in (1, 3, 64):
-        other = Tagger(tagger.model, tagger.tokenizer, "cpu", size)
+    for size in (1, 700, 10_000):
+        other = duban.load(device="cpu", batch_tokens=size)
         for one, many in zip(singles, other.predict(texts), strict=True):
             assert plain(one) == plain(many)
             assert [s.score for s in one.spans] == pytest.approx([s.score for s in many.spans], abs=2e-3)
 
 
 def test_windowed_equals_unwindowed_when_the_text_fits(tagger):
-    import numpy as np
-
-    from duban.tagger import pad
-
-    text = SAMPLE[:240]
-    tokens = tokenise(text, tagger.tokenizer)
-    whole = tagger.model(**pad([tokens.ids], tagger.tokenizer)).logits[0, 1:-1].detach().numpy()
-    columns = [tagger.model.config.label2id[tag] for tag in TAGS]
-    assert np.allclose(tagger.logits([tokens])[0], whole[:, columns], atol=1e-4)
+    tokens = tokenise(SAMPLE[:240], tagger.tokenizer)
+    (whole,) = tagger.runtime.logits([tokens.ids])
+    assert np.array_equal(tagger.logits([tokens])[0], whole)
 
 
 def test_white_space_and_mark_up_before_a_text_only_shift_offsets(tagger):
@@ -183,7 +178,8 @@ def test_transformers_alone_loads_the_model():
     assert type(model).__name__ == "BertForTokenClassification"
     assert set(model.config.id2label.values()) == set(TAGS)
     assert AutoTokenizer.from_pretrained(DEFAULT)("会议")["input_ids"]
-    assert sorted(p.suffix for p in DEFAULT.iterdir() if p.suffix != ".json") == [".safetensors"]
+    files = {p.suffix for p in DEFAULT.rglob("*") if p.is_file()}
+    assert files - {".onnx"} == {".json", ".safetensors"}
 
 
 def test_a_model_with_other_labels_is_refused(tiny_bert):
@@ -204,7 +200,7 @@ def test_a_folder_without_a_tokenizer_is_named(tmp_path):
 
 
 def test_broken_weights_are_named(tmp_path):
-    for path in DEFAULT.iterdir():
+    for path in DEFAULT.glob("*.*"):
         (tmp_path / path.name).write_bytes(path.read_bytes()[:100_000])
     with pytest.raises(OSError, match=r"no model at .* expected a folder or Hub id"):
         duban.load(tmp_path, device="cpu")

@@ -1,40 +1,50 @@
+import numpy as np
 import pytest
-from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import HARD, PIECES
-from transformers import AutoTokenizer
 
-from duban.tokens import tokenise, windows
-
-TOKENIZER = AutoTokenizer.from_pretrained(ROOT / "model" / "base")
+from duban.tokens import shares, tokenise, windows
 
 
-@given(st.integers(0, 2000), st.integers(1, 300), st.data())
-def test_every_token_is_kept_once_with_context(length, size, data):
-    overlap = data.draw(st.integers(0, size - 1))
-    found = windows(length, size, overlap)
-    assert [i for w in found for i in range(w.keep_start, w.keep_end)] == list(range(length))
-    for w in found:
-        assert 0 <= w.start <= w.keep_start <= w.keep_end <= w.end <= length
-        assert w.end - w.start <= size
-        assert w.keep_start == 0 or w.keep_start - w.start >= overlap // 2
-        assert w.keep_end == length or w.end - w.keep_end >= overlap // 2
+@given(st.integers(0, 3000), st.integers(1, 300), st.sets(st.integers(1, 2999)), st.data())
+def test_windows_cover_every_token_and_get_on(length, size, breaks, data):
+    overlap = data.draw(st.integers(0, size // 5))
+    found = windows(length, np.array(sorted(breaks), dtype=int), size, overlap)
+    assert all(0 < w.end - w.start <= size for w in found)
+    assert (found[0].start, found[-1].end) == (0, length) if length else found == []
+    for a, b in zip(found, found[1:]):
+        assert a.start < b.start
+        assert overlap <= a.end - b.start <= 2 * overlap
+    assert sum(w.end - w.start for w in found) <= 5 * length  # so reading takes linear time
+    total = np.zeros(length)
+    for w, share in zip(found, shares(found), strict=True):
+        assert (share > 0).all()
+        total[w.start : w.end] += share
+    assert np.allclose(total, 1)
 
 
 def test_a_text_that_fits_is_one_window():
-    assert windows(254) == [(0, 254, 0, 254)]
-    assert len(windows(255)) == 2
+    assert windows(254, np.array([100])) == [(0, 254)]
+    assert len(windows(255, np.array([100]))) == 2
 
 
-def test_an_overlap_as_large_as_the_window_is_refused():
+def test_windows_begin_and_end_between_clauses(tokenizer):
+    tokens = tokenise("县长王海强调，要守住安全底线，抓好各项工作。" * 60, tokenizer)
+    found = windows(len(tokens), tokens.breaks)
+    edges = {edge for w in found for edge in w} - {0, len(tokens)}
+    assert edges <= set(tokens.breaks.tolist())
+    assert sum(w.end - w.start for w in found) < 1.25 * len(tokens)
+
+
+def test_an_overlap_too_large_for_the_window_is_refused():
     with pytest.raises(ValueError, match="overlap 8 must be"):
-        windows(20, 8, 8)
+        windows(20, np.array([]), 8, 8)
 
 
 @given(HARD | PIECES)
-def test_one_character_is_one_token_and_lines_hold_no_break(text):
-    tokens = tokenise(text, TOKENIZER)
+def test_one_character_is_one_token_and_lines_hold_no_break(tokenizer, text):
+    tokens = tokenise(text, tokenizer)
     read = tokens.normalised.text
     assert list(tokens.starts) == list(range(len(read)))
     lines = [read[tokens.starts[a] : tokens.ends[b - 1]] for a, b in tokens.lines]
@@ -43,15 +53,15 @@ def test_one_character_is_one_token_and_lines_hold_no_break(text):
 
 
 @given(st.text(st.sampled_from("县委強调，。 8a"), max_size=20), HARD | PIECES)
-def test_prepending_lines_shifts_every_offset_exactly(prefix, text):
+def test_prepending_lines_shifts_every_offset_exactly(tokenizer, prefix, text):
     prefix = f"{prefix}。\n"
-    alone, behind = tokenise("。\n" + text, TOKENIZER), tokenise(prefix + text, TOKENIZER)
+    alone, behind = tokenise("。\n" + text, tokenizer), tokenise(prefix + text, tokenizer)
     shift = len(prefix) - 2
     tail = [behind.to_given(i, i + 1) for i in range(len(behind) - len(alone), len(behind))]
     assert tail == [(a + shift, b + shift) for a, b in (alone.to_given(i, i + 1) for i in range(len(alone)))]
 
 
-def test_rare_characters_keep_exact_offsets():
+def test_rare_characters_keep_exact_offsets(tokenizer):
     text = "王旻、张翀勠力同心𠮷😀"
-    tokens = tokenise(text, TOKENIZER)
+    tokens = tokenise(text, tokenizer)
     assert [tokens.to_given(i, i + 1) for i in range(len(tokens))] == [(i, i + 1) for i in range(len(text))]

@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from typing import overload
 
 from duban.document import Directive, Document, Official, Span, Target
-from duban.tagger import Tagger, default, load
+from duban.models import default, load
+from duban.tagger import Tagger
 
 __version__ = "0.1.0"
 __all__ = ["Directive", "Document", "Official", "Span", "Tagger", "Target", "load", "predict"]

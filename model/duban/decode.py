@@ -8,23 +8,23 @@ exactly this span (forward-backward, Rabiner 1989, with the span clamped).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from duban.labels import LAYERS, SEPARATE, TAGS, decode, layer_of, split
+from duban.labels import LABELS, LAYERS, SEPARATE, TAGS, layer_of, split
 
 #: Tags of the lattice by layer: (layers, tags) of 'O', 'B-…', 'I-…'.
 _COLUMNS = np.array([[split(tag)[layer] for tag in TAGS] for layer in range(len(LAYERS))])
 _OUTSIDE = int(TAGS.index("O"))
-_BEGINS = np.char.startswith(_COLUMNS, "B-").any(axis=0)
+#: (layers, tags): does the tag begin a span of the layer, does it go on with one, of which label (its index, or -1).
+_BEGIN, _INSIDE = np.char.startswith(_COLUMNS, "B-"), np.char.startswith(_COLUMNS, "I-")
+_LABEL = np.array([[LABELS.index(tag[2:]) if tag != "O" else -1 for tag in column] for column in _COLUMNS])
 #: No probability is taken for nought, so that a valid path always exists.
 _FLOOR = 1e-9
 #: What clamping takes from the logits of all other tags.
 _NEVER = 60.0
-#: Positions times lines that are decoded together.
-_CELLS = 1 << 16
 
 
 def _allowed(after_edge: bool, inside_clause: bool) -> np.ndarray:
@@ -49,7 +49,9 @@ def _allowed(after_edge: bool, inside_clause: bool) -> np.ndarray:
 #: By kind of step (1: after an edge character, 2: inside a clause, 3: both).
 _STEP = np.stack([_allowed(bool(kind & 1), bool(kind & 2)) for kind in range(4)])
 _LOG_STEP = np.where(_STEP > 0, 0.0, -np.inf)
-_FIRST = ~np.char.startswith(_COLUMNS, "I-").any(axis=0)
+#: The steps of all kinds side by side, forward and backward: (tags, kinds * tags).
+_AHEAD, _BACK = np.concatenate(list(_STEP), axis=1), np.concatenate(list(_STEP.transpose(0, 2, 1)), axis=1)
+_FIRST = ~_INSIDE.any(axis=0)
 
 
 class Line(NamedTuple):
@@ -80,24 +82,7 @@ def decode_lines(lines: Sequence[Line], temperature: float = 1.0) -> list[list[S
         lines: what to decode, with the logits.
         temperature: divides the logits before the scores are computed; the spans do not depend on it.
     """
-    found: list[list[ScoredSpan]] = [[] for _ in lines]
-    for batch, scores, steps in _batches(lines):
-        paths = _viterbi(scores, steps)
-        for row, lattice in enumerate(_lattices(scores, steps, temperature)):
-            spans = decode([TAGS[tag] for tag in paths[row]])
-            found[batch[row]] = [ScoredSpan(*span, _probability(*span, lattice)) for span in spans]
-    return found
-
-
-def probabilities(
-    lines: Sequence[Line], spans: Sequence[Sequence[tuple[int, int, str]]], temperature: float = 1.0
-) -> list[list[float]]:
-    """For each line the probability of each of the given spans (start, end, label), decoded or not."""
-    found: list[list[float]] = [[] for _ in lines]
-    for batch, scores, steps in _batches(lines):
-        for row, lattice in enumerate(_lattices(scores, steps, temperature)):
-            found[batch[row]] = [_probability(*span, lattice) for span in spans[batch[row]]]
-    return found
+    return Lattice(lines, temperature).decode()
 
 
 def clamp(logits: np.ndarray, start: int, end: int, label: str) -> None:
@@ -108,37 +93,142 @@ def clamp(logits: np.ndarray, start: int, end: int, label: str) -> None:
     logits[end : end + 1, column == f"I-{label}"] -= _NEVER
 
 
-def _batches(lines: Sequence[Line]) -> Iterator[tuple[list[int], np.ndarray, np.ndarray]]:
-    """Lines of like length together: indices, padded logits (-inf for what no path may take), kinds of steps.
+class Lattice:
+    """The lattices of many lines, computed together.
 
-    The kind at a position is that of the step which leads to it.
+    Position t of all lines that are so long lies in rows first[t] to first[t + 1] of the arrays, the longest line
+    first; so each step of all lines is one of numpy, and nothing is padded. After its last token a line has one more
+    position, which is certain to be O and closes it.
+
+    Args:
+        lines: the lines, none of them empty.
+        temperature: divides the logits before probabilities are computed.
     """
-    order = sorted(range(len(lines)), key=lambda i: len(lines[i].logits))
-    while order:
-        length = len(lines[order[-1]].logits) + 1
-        batch = [order.pop() for _ in range(min(len(order), max(1, _CELLS // length)))]
-        # Padding is certain to be O, so it changes neither paths nor probabilities, and it closes the line.
-        scores = np.full((len(batch), length, len(TAGS)), -np.inf)
-        scores[:, :, _OUTSIDE] = 0.0
-        edge = np.zeros((len(batch), length), dtype=bool)
-        closes, padding = np.ones(edge.shape, dtype=bool), np.ones(edge.shape, dtype=bool)
-        for row, i in enumerate(batch):
-            n = len(lines[i].logits)
-            padding[row, :n] = False
-            scores[row, :n], edge[row, :n], closes[row, :n] = lines[i]
-        forbidden = edge[:, :, None] & _BEGINS
+
+    def __init__(self, lines: Sequence[Line], temperature: float = 1.0) -> None:
+        self.temperature = temperature
+        lengths = np.array([len(line.logits) + 1 for line in lines], dtype=np.int64)
+        order = np.argsort(-lengths, kind="stable")
+        rank = np.empty_like(order)
+        rank[order] = np.arange(len(order))
+        live = np.searchsorted(-lengths[order], -np.arange(lengths.max(initial=0)), side="left")
+        self._first = np.concatenate([[0], np.cumsum(live)])
+        self._begins = np.cumsum(lengths) - lengths
+        # Line after line first, then by position.
+        line = np.repeat(np.arange(len(lines)), lengths)
+        t = np.arange(len(line)) - self._begins[line]
+        closing = t == lengths[line] - 1
+        scores = np.full((len(line), len(TAGS)), -np.inf)
+        scores[:, _OUTSIDE] = 0.0
+        edge, closes = np.zeros(len(line), dtype=bool), np.ones(len(line), dtype=bool)
+        if len(lines):
+            scores[~closing] = np.concatenate([line.logits for line in lines])
+            edge[~closing] = np.concatenate([line.edges for line in lines])
+            closes[~closing] = np.concatenate([line.closes for line in lines])
+        scores[edge[:, None] & _BEGIN.any(axis=0)] = -np.inf
         # Nothing can go on after the last other character of a line, so what follows it is outside of all spans.
-        trailing = np.logical_and.accumulate((edge | padding)[:, ::-1], axis=1)[:, ::-1]
-        forbidden |= trailing[:, :, None] & (np.arange(len(TAGS)) != _OUTSIDE)
+        inner = np.where(edge | closing, -1, np.arange(len(line)))
+        last = np.maximum.reduceat(inner, self._begins) if len(lines) else inner
+        scores[np.ix_(np.arange(len(line)) > last[line], np.arange(len(TAGS)) != _OUTSIDE)] = -np.inf
         steps = 2 * ~closes
-        steps[:, 1:] += edge[:, :-1]
-        yield batch, np.where(forbidden, -np.inf, scores), steps
+        steps[1:] += edge[:-1]
+        #: Where each position of each line, line after line, lies in the arrays.
+        self._at = self._first[t] + rank[line]
+        self._line, self._t = line, t
+        source = np.empty_like(self._at)
+        source[self._at] = np.arange(len(source))
+        self._scores, self._steps = scores[source], steps[source]
+        self._p, self._forward, self._backward, self._scale = self._probabilities()
 
+    def decode(self) -> list[list[ScoredSpan]]:
+        """The spans of each line's best path, sorted by start, with their probabilities."""
+        tags = self._best()[self._at]
+        parts = []
+        for layer in range(len(LAYERS)):
+            begin, inside, label = _BEGIN[layer, tags], _INSIDE[layer, tags], _LABEL[layer, tags]
+            # On a valid path each begin has one end, before the next; a line's last position is always outside.
+            ends = np.flatnonzero((label[:-1] >= 0) & ~inside[1:]) + 1
+            starts = np.flatnonzero(begin)
+            parts.append(np.stack([self._line[starts], self._t[starts], self._t[ends - 1] + 1, label[starts]], axis=1))
+        spans = np.concatenate(parts)
+        scores = self._score(*spans.T).tolist()
+        found: list[list[ScoredSpan]] = [[] for _ in self._begins]
+        for (line, start, end, label), score in zip(spans.tolist(), scores, strict=True):
+            found[line].append(ScoredSpan(start, end, LABELS[label], score))
+        for its in found:
+            its.sort(key=lambda span: (span.start, -span.end, span.label))
+        return found
 
-def _lattices(scores: np.ndarray, steps: np.ndarray, temperature: float) -> Iterator[_Lattice]:
-    """The lattice of each line of a batch."""
-    p = _softmax(scores / temperature)
-    yield from map(_Lattice, p, steps, *_forward_backward(p, steps))
+    def probabilities(self, spans: Sequence[tuple[int, int, int, str]]) -> list[float]:
+        """The probability of each span (line, start, end, label), decoded or not."""
+        if not spans:
+            return []
+        line, start, end, label = zip(*spans)
+        scores: list[float] = self._score(*map(np.array, (line, start, end, list(map(LABELS.index, label))))).tolist()
+        return scores
+
+    def _best(self) -> np.ndarray:
+        """(positions,) the tags of the best paths (Viterbi)."""
+        first, scores, steps = self._first, self._scores, self._steps
+        best = scores.copy()
+        tags = np.empty(len(scores), dtype=np.intp)
+        best[: first[1] if len(first) > 1 else 0, ~_FIRST] = -np.inf
+        for a, b, c in zip(first, first[1:], first[2:]):
+            before = best[a : a + c - b]
+            best[b:c] += (before[:, :, None] + _LOG_STEP[steps[b:c]]).max(axis=1)
+        if len(first) > 1:
+            a, b = first[-2:]
+            tags[a:b] = best[a:b].argmax(axis=1)
+        for a, b, c in zip(first[-3::-1], first[-2:0:-1], first[:1:-1]):
+            n = c - b  # lines that go on; the others end here
+            into = _LOG_STEP[steps[b:c], :, tags[b:c]]
+            tags[a : a + n] = (best[a : a + n] + into).argmax(axis=1)
+            tags[a + n : b] = best[a + n : b].argmax(axis=1)
+        return tags
+
+    def _probabilities(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Probabilities of the tags, forward and backward weights (positions, tags), divided by scale (positions,)."""
+        first, steps = self._first, self._steps
+        p = _softmax(self._scores / self.temperature)
+        forward, backward, scale = p * 1.0, np.ones_like(p), np.ones(len(p))
+        if len(first) > 1:
+            forward[: first[1]] *= _FIRST
+        for t, (a, b) in enumerate(zip(first, first[1:])):
+            if t:
+                before = first[t - 1]
+                forward[a:b] *= _step(forward[before : before + b - a], _AHEAD, steps[a:b])
+            scale[a:b] = forward[a:b].sum(axis=1)
+            forward[a:b] /= scale[a:b, None]
+        ahead = p / scale[:, None]
+        for a, b, c in zip(first[-3::-1], first[-2:0:-1], first[:1:-1]):
+            backward[a : a + c - b] = _step(ahead[b:c] * backward[b:c], _BACK, steps[b:c])
+        return p, forward, backward, scale
+
+    def _score(self, line: np.ndarray, start: np.ndarray, end: np.ndarray, label: np.ndarray) -> np.ndarray:
+        """(spans,) the probability of all paths that hold exactly the span [start, end), which its line's end closes.
+
+        Args:
+            line, start, end: (spans,) the line and the tokens in it.
+            label: (spans,) indices of LABELS.
+        """
+        order = np.argsort(start - end, kind="stable")  # the longest first: those that go on are the first ones
+        at = self._begins[line[order]] + start[order]
+        lengths = (end - start)[order]
+        layer = np.array([layer_of(name) for name in LABELS])[label[order]]
+        of_label = _LABEL[layer] == label[order, None]
+        inside = of_label & _INSIDE[layer]
+        state = self._forward[self._at[at]] * (of_label & _BEGIN[layer])
+        for k in range(1, lengths.max(initial=0) + 1):
+            n = int(np.searchsorted(-lengths, -k, side="right"))  # spans of at least k tokens
+            ends = int(np.searchsorted(-lengths, -k, side="left"))  # those before this one have more
+            here = self._at[at[:n] + k]
+            allowed = inside[:n].copy()
+            allowed[ends:] = ~allowed[ends:]
+            state[:n] = _step(state[:n], _AHEAD, self._steps[here]) * self._p[here] * allowed
+            state[:n] /= self._scale[here, None]
+        scores = np.empty(len(line))
+        scores[order] = np.minimum(1.0, (state * self._backward[self._at[at + lengths]]).sum(axis=1))
+        return scores
 
 
 def _softmax(x: np.ndarray) -> np.ndarray:
@@ -146,56 +236,6 @@ def _softmax(x: np.ndarray) -> np.ndarray:
     return np.where(np.isneginf(x), 0.0, np.maximum(e / e.sum(axis=-1, keepdims=True), _FLOOR))
 
 
-def _viterbi(scores: np.ndarray, steps: np.ndarray) -> np.ndarray:
-    """Best paths (lines, positions) of log-probabilities (lines, positions, tags)."""
-    lines, length, _ = scores.shape
-    back = np.zeros(scores.shape, dtype=np.int8)
-    best = np.where(_FIRST, scores[:, 0], -np.inf)
-    for t in range(1, length):
-        candidates = best[:, :, None] + _LOG_STEP[steps[:, t]]
-        back[:, t] = candidates.argmax(axis=1)
-        best = candidates.max(axis=1) + scores[:, t]
-    path = np.zeros((lines, length), dtype=np.intp)
-    path[:, -1] = best.argmax(axis=1)
-    for t in range(length - 1, 0, -1):
-        path[:, t - 1] = back[np.arange(lines), t, path[:, t]]
-    return path
-
-
-def _forward_backward(p: np.ndarray, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Forward and backward weights (lines, positions, tags), divided at each step by `scale` (lines, positions)."""
-    lines, length, _ = p.shape
-    forward, backward, scale = np.zeros_like(p), np.ones_like(p), np.ones((lines, length))
-    state = p[:, 0] * _FIRST
-    for t in range(length):
-        if t:
-            state = np.matmul(state[:, None], _STEP[steps[:, t]])[:, 0] * p[:, t]
-        scale[:, t] = state.sum(axis=1)
-        state = state / scale[:, t, None]
-        forward[:, t] = state
-    for t in range(length - 2, -1, -1):
-        ahead = p[:, t + 1] * backward[:, t + 1] / scale[:, t + 1, None]
-        backward[:, t] = np.matmul(_STEP[steps[:, t + 1]], ahead[:, :, None])[:, :, 0]
-    return forward, backward, scale
-
-
-class _Lattice(NamedTuple):
-    """One line's arrays: (positions, tags), but `steps` and `scale` (positions,)."""
-
-    p: np.ndarray
-    steps: np.ndarray
-    forward: np.ndarray
-    backward: np.ndarray
-    scale: np.ndarray
-
-
-def _probability(start: int, end: int, label: str, lattice: _Lattice) -> float:
-    """Probability of all paths that hold exactly the span [start, end), which ends before the line does."""
-    p, steps, forward, backward, scale = lattice
-    column = _COLUMNS[layer_of(label)]
-    inside = column == f"I-{label}"
-    state = forward[start] * (column == f"B-{label}")
-    for t in range(start + 1, end):
-        state = (state @ _STEP[steps[t]]) * p[t] * inside / scale[t]
-    state = (state @ _STEP[steps[end]]) * p[end] * ~inside / scale[end]
-    return float(min(1.0, state @ backward[end]))
+def _step(state: np.ndarray, matrices: np.ndarray, kinds: np.ndarray) -> np.ndarray:
+    """Weights (n, tags) after a step of each row's kind; all kinds are computed, which one product does quickest."""
+    return (state @ matrices).reshape(len(state), 4, -1)[np.arange(len(state)), kinds]

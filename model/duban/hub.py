@@ -21,7 +21,8 @@ from huggingface_hub.utils import validate_repo_id
 from safetensors import SafetensorError, safe_open
 
 from duban import __version__, corpus
-from duban.tagger import DEFAULT, load
+from duban.checkpoint import DEFAULT
+from duban.models import load
 
 ROOT = Path(__file__).resolve().parents[2]
 WEIGHTS = "model.safetensors"

@@ -3,64 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from itertools import chain
+from typing import overload
 
 import numpy as np
 
+from duban import names
 from duban.attribution import assemble
-from duban.decode import Line, ScoredSpan, clamp, decode_lines
+from duban.decode import Lattice, Line, ScoredSpan, clamp
 from duban.document import Document, Span
-from duban.labels import TAGS
-from duban.names import settle
-from duban.tokens import WINDOW, Tokens, tokenise, window_of, windows
+from duban.runtime import Runtime
+from duban.tokens import Tokens, shares, tokenise, window_of, windows
 
-if TYPE_CHECKING:
-    import torch
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-#: The model that comes with the package.
-DEFAULT = Path(__file__).parent / "default"
-#: `stream` takes in texts until it has this many characters for each place in a batch.
-_CHARACTERS_A_PLACE = 8 * WINDOW
+#: `stream` takes in texts until it has this many characters for each token of a batch.
+_AHEAD = 16
 
 
 class Tagger:
     """A token classifier with its tokenizer. Made by `duban.load`.
 
     Args:
-        model: a token classifier whose labels are the tags of `duban.labels.TAGS`, in any order.
-        tokenizer: its fast tokenizer.
-        device: where it runs, as torch names devices.
-        batch_size: windows (of at most 256 tokens) that the model reads at once.
-
-    Raises:
-        ValueError: when the model has other labels, or the batch size is below 1.
+        runtime: what computes the model.
     """
 
-    def __init__(
-        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, device: str = "cpu", batch_size: int = 16
-    ) -> None:
-        import torch
-
-        if batch_size < 1:
-            raise ValueError(f"batch_size is {batch_size}, it must be at least 1")
-        label2id = {str(label): int(i) for i, label in (model.config.id2label or {}).items()}
-        if set(label2id) != set(TAGS):
-            raise ValueError(
-                f"the model {model.config._name_or_path!r} has the labels {', '.join([*label2id][:5])}, …; duban reads "
-                f"models trained by its train.py, whose {len(TAGS)} labels begin {', '.join(TAGS[:4])}"
-            )
-        self.model = model.eval()
-        self.model.to(torch.device(device))
-        self.tokenizer = tokenizer
-        self.device = device
-        self.batch_size = batch_size
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self.tokenizer = runtime.checkpoint.tokenizer
         #: Divides the logits before scores are computed; fitted on the dev split by train.py.
-        self.temperature = float(getattr(model.config, "calibration_temperature", 1.0))
-        self._columns = [label2id[tag] for tag in TAGS]
-        self._window = window_of(model.config.max_position_embeddings)
+        self.temperature = runtime.checkpoint.temperature
+        self._window = window_of(runtime.checkpoint.positions)
 
     @overload
     def predict(self, texts: str) -> Document: ...  # type: ignore[overload-overlap]
@@ -93,8 +64,8 @@ class Tagger:
                 yield from self._documents(pending)
                 raise TypeError(f"item {i} is {type(text).__name__} ({text!r:.60}), expected str")
             pending.append(text)
-            size += len(text)
-            if size >= _CHARACTERS_A_PLACE * self.batch_size or len(pending) >= 64 * self.batch_size:
+            size += len(text) + 32  # a text costs something even when it is empty
+            if size >= _AHEAD * self.runtime.batch_tokens:
                 yield from self._documents(pending)
                 pending, size = [], 0
         yield from self._documents(pending)
@@ -105,134 +76,77 @@ class Tagger:
 
     def documents(self, texts: list[str], tokenised: list[Tokens], logits: list[np.ndarray]) -> Iterator[Document]:
         """Documents of texts, their tokens and their logits: (tokens, tags) each, as `logits` gives them."""
-        decoded = self._decode(tokenised, logits)
-        for i, (text, tokens) in enumerate(zip(texts, tokenised, strict=True)):
-            names = settle(tokens, logits[i], decoded[i], self.temperature)
-            if names != [span for span in decoded[i] if span.label == "OFFICIAL"]:
-                clamped = logits[i].copy()
-                for name in names:
-                    clamp(clamped, name.start, name.end, name.label)
-                scores = {name[:3]: name.score for name in names}
-                decoded[i] = [
-                    span._replace(score=scores.get(span[:3], span.score))
-                    for span in self._decode([tokens], [clamped])[0]
-                ]
-            spans = []
-            for span in decoded[i]:
+        for text, tokens, spans in zip(texts, tokenised, self._decode(tokenised, logits), strict=True):
+            found = []
+            for span in spans:
                 start, end = tokens.to_given(span.start, span.end)
-                spans.append(Span(span.label, start, end, text[start:end], round(span.score, 4)))
-            yield assemble(text, spans, tokens.normalised)
+                found.append(Span(span.label, start, end, text[start:end], round(span.score, 4)))
+            yield assemble(text, found, tokens.normalised)
 
     def _decode(self, tokenised: list[Tokens], logits: list[np.ndarray]) -> list[list[ScoredSpan]]:
-        """The spans of each text, in its tokens; the lines of all texts are decoded together."""
-        lines = [(i, a, b) for i, tokens in enumerate(tokenised) for a, b in tokens.lines]
-        cut = [Line(logits[i][a:b], tokenised[i].edges[a:b], tokenised[i].closes[a:b]) for i, a, b in lines]
-        decoded = decode_lines(cut, self.temperature)
-        spans: list[list[ScoredSpan]] = [[] for _ in tokenised]
-        for (i, first, _), found in zip(lines, decoded, strict=True):
-            spans[i] += [span._replace(start=first + span.start, end=first + span.end) for span in found]
-        return spans
+        """The spans of each text, in its tokens; the lines of all texts are decoded together.
+
+        First each line by itself; then again the lines with names on which the mentions in their text have settled.
+        """
+        ranges = [(i, a, b) for i, tokens in enumerate(tokenised) for a, b in tokens.lines]
+        first_line = np.cumsum([0, *(len(tokens.lines) for tokens in tokenised)]).tolist()
+        lines = [Line(logits[i][a:b], tokenised[i].edges[a:b], tokenised[i].closes[a:b]) for i, a, b in ranges]
+        lattice = Lattice(lines, self.temperature)
+        in_line = [_moved(found, a) for (_, a, _), found in zip(ranges, lattice.decode(), strict=True)]
+        spans = [list(chain(*in_line[a:b])) for a, b in zip(first_line, first_line[1:])]
+
+        places = [names.places(tokens, its) for tokens, its in zip(tokenised, spans, strict=True)]
+        asked = [(place, first + place.line) for its, first in zip(places, first_line) for place in its]
+        chances = iter(
+            lattice.probabilities([(k, p.start - ranges[k][1], p.end - ranges[k][1], names.LABEL) for p, k in asked])
+        )
+        clamped: dict[int, Line] = {}
+        scores: dict[tuple[int, int, int], float] = {}
+        for i, its in enumerate(places):
+            settled = names.settle(its, [next(chances) for _ in its])
+            if _same(settled, [span for span in spans[i] if span.label == names.LABEL]):
+                continue
+            line_of = {(place.start, place.end): first_line[i] + place.line for place in its}
+            for mention in settled:
+                k = line_of[mention.start, mention.end]
+                if k not in clamped:
+                    clamped[k] = lines[k]._replace(logits=lines[k].logits.copy())
+                clamp(clamped[k].logits, mention.start - ranges[k][1], mention.end - ranges[k][1], names.LABEL)
+                scores[i, mention.start, mention.end] = mention.score
+        again = Lattice(list(clamped.values()), self.temperature).decode()
+        for k, found in zip(clamped, again, strict=True):
+            i, a, _ = ranges[k]
+            in_line[k] = [
+                span._replace(score=scores.get((i, span.start, span.end), span.score))
+                if span.label == names.LABEL
+                else span
+                for span in _moved(found, a)
+            ]
+        return [list(chain(*in_line[a:b])) for a, b in zip(first_line, first_line[1:])]
 
     def logits(self, tokenised: list[Tokens]) -> list[np.ndarray]:
         """For each tokenised text its logits (tokens, tags), float32, tags in the order of TAGS.
 
-        Windows of all texts are read together, longest first, so that a batch holds little padding.
+        Where windows overlap it is the mean of their log-probabilities, by their shares, as far as decoding can tell:
+        what is added to all logits of a token changes nothing.
         """
-        import torch
-
-        out = [np.zeros((len(tokens), len(TAGS)), dtype=np.float32) for tokens in tokenised]
-        jobs = [(i, window) for i, tokens in enumerate(tokenised) for window in windows(len(tokens), *self._window)]
-        jobs.sort(key=lambda job: job[1].start - job[1].end)
-        for k in range(0, len(jobs), self.batch_size):
-            batch = jobs[k : k + self.batch_size]
-            inputs = self._inputs([tokenised[i].ids[w.start : w.end] for i, w in batch])
-            with torch.inference_mode():
-                scores = self.model(**inputs).logits.float().cpu().numpy()
-            for (i, w), row in zip(batch, scores, strict=True):
-                kept = row[1 + w.keep_start - w.start : 1 + w.keep_end - w.start]  # after [CLS]
-                out[i][w.keep_start : w.keep_end] = kept[:, self._columns]
+        cut = [windows(len(tokens), tokens.breaks, *self._window) for tokens in tokenised]
+        rows = [tokens.ids[w.start : w.end] for tokens, its in zip(tokenised, cut) for w in its]
+        read = iter(self.runtime.logits(rows))
+        out = [np.zeros((len(tokens), len(self.runtime.checkpoint.columns)), np.float32) for tokens in tokenised]
+        for logits, its in zip(out, cut, strict=True):
+            for w, share in zip(its, shares(its), strict=True):
+                logits[w.start : w.end] += next(read) * share[:, None]
         return out
 
-    def _inputs(self, rows: list[np.ndarray]) -> dict[str, torch.Tensor]:
-        """Token ids with [CLS] and [SEP] around them, padded to the longest of the batch, on the device."""
-        return {name: t.to(self.device) for name, t in pad(rows, self.tokenizer).items()}
+
+def _moved(spans: list[ScoredSpan], by: int) -> list[ScoredSpan]:
+    """Spans of a line as spans of its text, in which the line begins at token `by`."""
+    return [ScoredSpan(span.start + by, span.end + by, span.label, span.score) for span in spans]
 
 
-def pad(rows: list[np.ndarray], tokenizer: PreTrainedTokenizerBase) -> dict[str, torch.Tensor]:
-    """A batch for a BERT: `input_ids` and `attention_mask`, (rows, longest + 2) int64, with [CLS] and [SEP]."""
-    import torch
-
-    longest = max(map(len, rows)) + 2
-    ids = np.full((len(rows), longest), tokenizer.pad_token_id, dtype=np.int64)
-    mask = np.zeros_like(ids)
-    for i, row in enumerate(rows):
-        ids[i, : len(row) + 2] = [tokenizer.cls_token_id, *row, tokenizer.sep_token_id]
-        mask[i, : len(row) + 2] = 1
-    return {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
-
-
-def load(
-    source: str | Path | None = None, *, device: str = "auto", batch_size: int = 16, revision: str | None = None
-) -> Tagger:
-    """A Tagger from the model that comes with duban, a folder, or a model of the Hugging Face Hub.
-
-    Args:
-        source: a folder or a Hub id; None for the default model.
-        device: "auto" (CUDA, then MPS, then CPU), "cpu", "cuda", "cuda:N" or "mps".
-        batch_size: windows that the model reads at once.
-        revision: branch, tag or commit of the Hub model.
-
-    Raises:
-        OSError: when there is no such folder or model; the message says what was looked for.
-        ValueError: for a device that this machine lacks, or a model with other labels.
-    """
-    import torch
-    from safetensors import SafetensorError
-    from transformers import AutoModelForTokenClassification, AutoTokenizer
-    from transformers.utils import logging
-
-    name = str(DEFAULT if source is None else source)
-    place = _device(device)
-    kwargs: dict[str, Any] = {"revision": revision or "main", "trust_remote_code": False}
-    bars = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()  # a library prints nothing
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(name, **kwargs)
-        model = AutoModelForTokenClassification.from_pretrained(
-            name, dtype=torch.float32, use_safetensors=True, **kwargs
-        )
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        why = " ".join(str(error).split())
-        raise OSError(
-            f"no model at {name!r}: expected a folder or Hub id with config, tokenizer and safetensors ({why})"
-        ) from error
-    finally:
-        if bars:
-            logging.enable_progress_bar()
-    if len(tokenizer) > model.config.vocab_size or None in (tokenizer.cls_token_id, tokenizer.sep_token_id):
-        raise OSError(f"the tokenizer at {name!r} does not fit its model; save both into one folder")
-    if len(tokenizer) < 100:  # what transformers makes up where a folder has none
-        raise OSError(f"no tokenizer at {name!r}: save it beside the model, as train.py does")
-    return Tagger(model, tokenizer, place, batch_size)
-
-
-def _device(device: str) -> str:
-    import torch
-
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    kind, _, number = device.partition(":")
-    there = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
-    if kind not in there or (number and not number.isdecimal()) or (number and kind != "cuda"):
-        raise ValueError(f"unknown device {device!r}: expected 'auto', 'cpu', 'cuda', 'cuda:N' or 'mps'")
-    if int(number or 0) >= there[kind]:
-        raise ValueError(
-            f"device {device!r} is not on this machine, which has {there['cuda']} CUDA devices; try 'auto'"
-        )
-    return device
-
-
-@cache
-def default() -> Tagger:
-    """The Tagger that `duban.predict` uses: the default model on the best device, loaded at the first call."""
-    return load()
+def _same(settled: list[ScoredSpan], decoded: list[ScoredSpan]) -> bool:
+    """Whether the mentions are as decoded already, scores included."""
+    return [s[:2] for s in settled] == [d[:2] for d in decoded] and all(
+        abs(s.score - d.score) < 1e-9 for s, d in zip(settled, decoded)
+    )

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from tokenizers import Tokenizer
 
 from duban.labels import CLOSING_PUNCTUATION, EDGE_PUNCTUATION
 from duban.markup import Mark
 from duban.text import Normalised, normalise
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+#: Tokens that a window holds, [CLS] and [SEP] not counted, and how many of them it shares with the next at least.
+WINDOW, OVERLAP = 254, 32
 
-#: Tokens that a window holds, [CLS] and [SEP] not counted, and how many of them it shares with the next.
-WINDOW, OVERLAP = 254, 64
+
+#: By code point, up to the last character of the basic plane: is it one of EDGE_PUNCTUATION, CLOSING_PUNCTUATION, or
+#: white space.
+_TABLE = 0x10000
+_EDGE, _CLOSING = (
+    np.array([chr(i) in characters or chr(i).isspace() for i in range(_TABLE)])
+    for characters in (EDGE_PUNCTUATION, CLOSING_PUNCTUATION)
+)
 
 
 @dataclass(frozen=True)
@@ -36,21 +43,28 @@ class Tokens:
     @cached_property
     def edges(self) -> np.ndarray:
         """(tokens,) bool: no span begins or ends with this token, since it is punctuation or white space."""
-        return self._any(EDGE_PUNCTUATION, self.starts) | self._any(EDGE_PUNCTUATION, self.ends - 1)
+        return _EDGE[self._codes[self.starts]] | _EDGE[self._codes[self.ends - 1]]
 
     @cached_property
     def closes(self) -> np.ndarray:
         """(tokens,) bool: a clause may end before this token."""
-        return self._any(CLOSING_PUNCTUATION, self.starts)
+        return _CLOSING[self._codes[self.starts]]
 
-    def _any(self, characters: frozenset[str], places: np.ndarray) -> np.ndarray:
-        text = self.normalised.text
-        return np.array([text[i] in characters or text[i].isspace() for i in places], dtype=bool)
+    @cached_property
+    def breaks(self) -> np.ndarray:
+        """The tokens, rising, that come next after punctuation or white space: where a clause or a line begins."""
+        return np.flatnonzero(self.edges[:-1] & ~self.edges[1:]) + 1
+
+    @cached_property
+    def _codes(self) -> np.ndarray:
+        """(characters,) code points of the text; those beyond _TABLE as its last."""
+        points = np.frombuffer(self.normalised.text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+        return np.minimum(points, _TABLE - 1)
 
     @cached_property
     def lines(self) -> list[tuple[int, int]]:
         """The ranges of tokens between line breaks; no span leaves its line."""
-        breaks = np.array([i for i, c in enumerate(self.normalised.text) if c == "\n"], dtype=np.int64)
+        breaks = np.flatnonzero(self._codes == ord("\n"))
         firsts = np.unique(np.searchsorted(breaks, self.starts), return_index=True)[1].tolist()
         is_break = np.isin(self.starts, breaks)  # some tokenizers give the line break itself a token, at the line's end
         found = [(a, b - int(is_break[b - 1])) for a, b in zip(firsts, [*firsts[1:], len(self)])]
@@ -74,53 +88,83 @@ class Tokens:
         return sorted((*place, label) for place, label in found if place is not None)
 
 
-def tokenise(text: str, tokenizer: PreTrainedTokenizerBase) -> Tokens:
+def tokenise(text: str, tokenizer: Tokenizer) -> Tokens:
     """Normalise a text and tokenise it whole, without special tokens and without truncation.
 
     Args:
         text: the text as given.
-        tokenizer: any fast tokenizer; its offsets are what spans are made of.
+        tokenizer: any tokenizer, as `Checkpoint` holds it; its offsets are what spans are made of.
     """
     normalised = normalise(text)
-    encoded = tokenizer(
-        normalised.text,
-        add_special_tokens=False,
-        split_special_tokens=True,  # "[SEP]" in a text is five characters like others
-        truncation=False,
-        return_offsets_mapping=True,
-        verbose=False,
-    )
-    offsets = np.array(encoded["offset_mapping"], dtype=np.int64).reshape(-1, 2)
+    encoded = tokenizer.encode(normalised.text, add_special_tokens=False)
+    offsets = np.array(encoded.offsets, dtype=np.int64).reshape(-1, 2)
     full = offsets[:, 0] < offsets[:, 1]  # some tokenizers emit tokens that cover nothing
-    ids = np.array(encoded["input_ids"], dtype=np.int64)[full]
+    ids = np.array(encoded.ids, dtype=np.int64)[full]
     return Tokens(normalised, ids, offsets[full, 0], offsets[full, 1])
 
 
 def window_of(max_positions: int) -> tuple[int, int]:
     """Size and overlap of the windows for a model of so many positions, two of which [CLS] and [SEP] take."""
     room = max_positions - 2
-    return min(WINDOW, room), min(OVERLAP, room // 4)
+    return min(WINDOW, room), min(OVERLAP, room // 5)
 
 
 class Window(NamedTuple):
-    """Tokens [start, end) are read together; of their logits those of [keep_start, keep_end) are used."""
+    """Tokens [start, end), which are read together."""
 
     start: int
     end: int
-    keep_start: int
-    keep_end: int
 
 
-def windows(length: int, size: int = WINDOW, overlap: int = OVERLAP) -> list[Window]:
-    """Windows over `length` tokens. Each token is kept from exactly one window, where it has most context.
+def windows(length: int, breaks: np.ndarray, size: int = WINDOW, overlap: int = OVERLAP) -> list[Window]:
+    """Windows over `length` tokens, of like size, which begin and end between clauses where such a place is near.
 
-    A text that fits is one window. Raises ValueError unless 0 <= overlap < size.
+    A text that fits is one window. Neighbours share at least `overlap` tokens, and at most twice as many.
+
+    Args:
+        length: tokens of the text.
+        breaks: the tokens at which a clause begins, rising.
+        size: tokens of a window at most.
+        overlap: tokens that it shares with the next at least.
+
+    Raises:
+        ValueError: unless 0 <= overlap <= size / 5, so that each window gets on.
     """
-    if not 0 <= overlap < size:
-        raise ValueError(f"overlap {overlap} must be at least 0 and smaller than the window of {size} tokens")
-    if length <= size:
-        return [Window(0, length, 0, length)] if length else []
-    starts = [*range(0, length - size, size - overlap), length - size]
-    ends = [start + size for start in starts]
-    cuts = [0, *((start + end) // 2 for start, end in zip(starts[1:], ends)), length]
-    return [Window(*window) for window in zip(starts, ends, cuts, cuts[1:])]
+    if size < 1 or not 0 <= 5 * overlap <= size:
+        raise ValueError(f"overlap {overlap} must be at least 0 and a fifth of the window of {size} tokens at most")
+    found, start = [], 0
+    while length - start > size:
+        rest = length - start
+        needed = -(-(rest - overlap) // (size - overlap))
+        even = start - (-(rest + (needed - 1) * overlap) // needed)
+        end = _nearest(breaks, even, even - overlap, min(start + size, even + overlap))
+        found.append(Window(start, end))
+        start = _nearest(breaks, end - overlap, end - 2 * overlap, end - overlap)
+    return [*found, Window(start, length)] if length else []
+
+
+def _nearest(breaks: np.ndarray, aim: int, low: int, high: int) -> int:
+    """Of the breaks in [low, high] the one nearest to the aim; the aim itself when there is none."""
+    near = breaks[np.searchsorted(breaks, low) : np.searchsorted(breaks, high, side="right")]
+    return int(near[np.abs(near - aim).argmin()]) if len(near) else aim
+
+
+def shares(of: Sequence[Window]) -> list[np.ndarray]:
+    """How much each window of a text has to say on each of its tokens: (tokens of the window,) each, float32.
+
+    The shares of a token add up to 1. Where two windows overlap, the one fades out as the other fades in: each knows
+    least of what lies around its ends.
+    """
+    if len(of) < 2:
+        return [np.ones(w.end - w.start, dtype=np.float32) for w in of]
+    total = np.zeros(of[-1].end, dtype=np.float32)
+    found = []
+    for before, w, after in zip([None, *of], of, [*of[1:], None]):
+        share = np.ones(w.end - w.start, dtype=np.float32)
+        if before is not None and (shared := before.end - w.start):
+            share[:shared] = np.arange(1, shared + 1) / (shared + 1)
+        if after is not None and (shared := w.end - after.start):
+            share[-shared:] = np.minimum(share[-shared:], np.arange(shared, 0, -1) / (shared + 1))
+        total[w.start : w.end] += share
+        found.append(share)
+    return [share / total[w.start : w.end] for w, share in zip(of, found, strict=True)]
