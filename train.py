@@ -16,6 +16,7 @@ import json
 import logging
 import random
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from transformers.trainer_pt_utils import LengthGroupedSampler
 from duban import corpus
 from duban.checkpoint import Checkpoint
 from duban.corpus import Report
-from duban.distort import distort, names_of, rename
+from duban.distort import distort, names_of, places_of, relocate, rename
 from duban.labels import TAG_IDS, TAGS, encode
 from duban.precision import best_precision
 from duban.runtime import pad
@@ -88,18 +89,21 @@ class Windows(Dataset):  # type: ignore[type-arg]
     ) -> None:
         self.reports, self.checkpoint, self.size, self.distorted, self.seed = reports, checkpoint, size, distorted, seed
         self.names = names_of((report.text, report.marks) for report in reports)
+        self.places = places_of(report.text for report in reports)
         self.rows: list[tuple[np.ndarray, np.ndarray]] = []
         self.lengths: list[int] = []  # one list for good, since a sampler holds it
         self.unlearnable = 0
 
     def draw(self, epoch: int) -> None:
-        """Rename the officials of half of the reports, distort some, and cut all into windows; by seed and epoch."""
+        """Rename officials and places in half of the reports, distort some, cut all to windows; by seed and epoch."""
         rng = random.Random(f"{self.seed} {epoch}")
         self.rows, self.unlearnable = [], 0
         for report in self.reports:
             text, marks = report.text, list(report.marks)
             if self.names and rng.random() < 0.5:
                 text, marks = rename(text, marks, self.names, rng)
+            if self.places and rng.random() < 0.5:
+                text, marks = relocate(text, marks, self.places, rng)
             if rng.random() < self.distorted:
                 text, marks = distort(text, marks, rng)
             tokens = tokenise(text, self.checkpoint.tokenizer)
@@ -210,7 +214,7 @@ def main() -> None:
 
     state_file = args.out / "state.json"
     options = {key: str(value) for key, value in vars(args).items()}
-    state: dict[str, Any] = {"epoch": 0, "step": 0, "best": -1.0, "options": options}
+    state: dict[str, Any] = {"epoch": 0, "step": 0, "best": -1.0, "seconds": 0.0, "options": options}
     if state_file.exists():
         state = json.loads(state_file.read_text())
         if state["options"] != options:
@@ -222,6 +226,7 @@ def main() -> None:
     accelerator.init_trackers("log")
 
     for epoch in range(state["epoch"], args.epochs):
+        began = time.time()
         data.draw(epoch)
         order.manual_seed(1000 * args.seed + epoch)
         model.train()
@@ -257,6 +262,7 @@ def main() -> None:
                     bare.save_pretrained(args.out / "best")
                     tokenizer.save_pretrained(args.out / "best")
             accelerator.print(told, flush=True)
+        state["seconds"] += time.time() - began
         accelerator.save_state(args.out / f"checkpoint-{epoch + 1}")
         accelerator.wait_for_everyone()
         if accelerator.is_main_process:
@@ -279,6 +285,23 @@ def main() -> None:
             export(args.out / "model")  # so that it reads without torch
         except ValueError as error:
             print(f"no file for onnxruntime: {error}")
+        log = {
+            "base": Path(args.model).name if Path(args.model).is_dir() else args.model,
+            "epochs": args.epochs,
+            "reports": len(learned),
+            "windows": len(data),
+            "batch_size": args.batch_size,
+            "lr": args.lr,
+            "seed": args.seed,
+            "precision": args.precision,
+            "device": str(accelerator.device),
+            "processes": accelerator.num_processes,
+            "threads": torch.get_num_threads(),
+            "seconds": round(state["seconds"]),
+            "dev_f1": round(scores["micro avg"]["f1"], 4),
+            "calibration_error": round(error, 4),
+        }
+        (args.out / "model" / "training.json").write_text(json.dumps(log, indent=1) + "\n")
         print(
             f"dev F1 {scores['micro avg']['f1']:.4f}, temperature {tagger.temperature}, calibration error {error:.4f}"
         )

@@ -13,47 +13,27 @@ import argparse
 import sys
 from pathlib import Path
 
-from duban import corpus
-from duban.corpus import COMPOSED, HEAD, Report
-from duban.markup import from_markup, to_markup
+from duban import corpus, formats
+from duban.corpus import COMPOSED, Report
 
 ROOT = Path(__file__).resolve().parent.parent
 ANNOTATIONS = ROOT / "data" / "annotations"
 
 
-def write(path: Path, report: Report) -> None:
-    """Write a report as a mark-up file."""
-    head = "".join(f"# {key}: {getattr(report, key)}\n" for key in HEAD)
-    path.write_text(f"{head}\n{to_markup(report.text, report.marks)}\n", encoding="utf-8", newline="")
-
-
 def read(path: Path, news: dict[str, str]) -> Report:
     """Read a mark-up file. Raises ValueError that says what is wrong: head, marks, hard rules, or a changed text."""
-    with path.open(encoding="utf-8", newline="") as file:
-        head, found, body = file.read().partition("\n\n")
-    values = dict(line.removeprefix("# ").split(": ", 1) for line in head.split("\n") if ": " in line)
-    missing = [key for key in HEAD if key not in values]
-    if not found or missing:
-        raise ValueError(
-            f"the head lacks {', '.join(missing) or 'its empty line'}; it has '# key: value' for {', '.join(HEAD)}"
-        )
-    text, marks = from_markup(body.removesuffix("\n"))
-    if values["source"] != COMPOSED:
-        original = news.get(values["id"])
+    report = formats.read(path, "markup")[0]
+    if report.source != COMPOSED:
+        original = news.get(report.id)
         if original is None:
-            raise ValueError(f"the news holds no {values['id']}")
+            raise ValueError(f"{path}: the news holds no {report.id}")
+        text = report.text
         if text != original:
             at = next((i for i, (a, b) in enumerate(zip(text, original)) if a != b), min(len(text), len(original)))
             raise ValueError(
-                f"text changed at {at}: {text[at - 8 : at + 12]!r} stands for {original[at - 8 : at + 12]!r}"
+                f"{path}: text changed at {at}: {text[at - 8 : at + 12]!r} stands for {original[at - 8 : at + 12]!r}"
             )
-    wrong = list(corpus.problems(text, marks))
-    for key, allowed in (("kind", corpus.KINDS), ("split", corpus.SPLITS)):
-        if values[key] not in allowed:
-            wrong.append(f"{key} is {values[key]!r}, expected one of {', '.join(allowed)}")
-    if wrong:
-        raise ValueError("; ".join(wrong))
-    return Report(text=text, marks=tuple(marks), **{key: values[key] for key in HEAD})
+    return report
 
 
 def main() -> int:
@@ -70,14 +50,13 @@ def main() -> int:
         parser.error(f"{args.action} needs --out")
     news = corpus.read_news(args.news)
     if args.action == "export":
-        args.out.mkdir(parents=True, exist_ok=True)
         done = {report.id: report for report in corpus.load(ANNOTATIONS, args.news)}
         for item in args.items:
             date = f"{item[:4]}-{item[4:6]}-{item[6:8]}"
             if item not in done and item not in news:
                 parser.error(f"{item}: neither among the annotated reports at hand nor in the news of {args.news}")
             fresh = Report(item, "xinwenlianbo", news.get(item, ""), date, "meeting", "train", "", "", ())
-            write(args.out / f"{item}.txt", done.get(item, fresh))
+            formats.write(args.out, "markup", [done.get(item, fresh)])
         return 0
     reports, wrong = [], 0
     for path in map(Path, args.items):
@@ -85,7 +64,7 @@ def main() -> int:
             reports.append(read(path, news))
         except (ValueError, OSError) as error:
             wrong += 1
-            print(f"{path}: {error}", file=sys.stderr)
+            print(error, file=sys.stderr)
     if args.action == "import" and not wrong:
         corpus.save(args.out, reports)
     print(f"{len(reports)} reports in order, {wrong} with something wrong", file=sys.stderr)

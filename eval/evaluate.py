@@ -1,7 +1,8 @@
-"""Measure a model on the annotated reports and print the tables that README and the model card show.
+"""Measure a model on the annotated reports: prints tables and writes eval/results.json, the source of every figure.
 
     python eval/evaluate.py                              # the model that comes with duban, dev and test
-    python eval/evaluate.py --model runs/train/model --splits dev
+    python eval/evaluate.py --model runs/train/model --splits dev --out runs/train/dev.json
+    python eval/card.py                                  # then: the figures into README and the cards
 
 All F1 figures are strict (label, start and end right), by seqeval with mode="strict" and scheme=IOB2, over both layers.
 """
@@ -9,6 +10,7 @@ All F1 figures are strict (label, start and end right), by seqeval with mode="st
 from __future__ import annotations
 
 import argparse
+import datetime
 import json
 import logging
 import random
@@ -19,8 +21,11 @@ from typing import Any
 
 import numpy as np
 import rules
+import tables
+from huggingface_hub import hf_hub_download
 
-from duban import corpus
+from duban import __version__, corpus, hub
+from duban.checkpoint import DEFAULT
 from duban.corpus import COMPOSED, Report
 from duban.distort import distort
 from duban.document import Document
@@ -98,27 +103,40 @@ def distorted(reports: Sequence[Report], seed: int = 0) -> list[Report]:
     return copies
 
 
+def errors(reports: Sequence[Report], documents: Sequence[Document]) -> dict[str, dict[str, int]]:
+    """By label: annotated spans found right, found with other edges, or missed; spans marked where there is none."""
+    counts = {label: dict.fromkeys(("right", "edges", "missed", "invented"), 0) for label in LABELS}
+    for report, document in zip(reports, documents, strict=True):
+        gold, predicted = report.spans(), found(document)
+        for span in gold:
+            kind = "right" if span in predicted else "edges" if _meets(span, predicted) else "missed"
+            counts[span[2]][kind] += 1
+        for span in predicted:
+            counts[span[2]]["invented"] += not _meets(span, gold)
+    return counts
+
+
+def _meets(span: tuple[int, int, str], others: Sequence[tuple[int, int, str]]) -> bool:
+    """Whether a span shares a character with one of its label."""
+    start, end, label = span
+    return any(label == other[2] and start < other[1] and other[0] < end for other in others)
+
+
+def about(source: str | None) -> dict[str, Any]:
+    """Which model was measured, by the SHA-256 of its weights, and when; `duban publish` compares it."""
+    folder = Path(source or DEFAULT)
+    weights = folder / hub.WEIGHTS if folder.is_dir() else Path(hf_hub_download(str(source), hub.WEIGHTS))
+    return {
+        "weights": hub.fingerprint(weights),
+        "parameters": hub.parameters(weights),
+        "bytes": weights.stat().st_size,
+        "duban": __version__,
+        "date": datetime.date.today().isoformat(),
+    }
+
+
 def _is_kind(kind: str, report: Report) -> bool:
     return report.kind == kind
-
-
-def table(title: str, columns: dict[str, dict[str, Any]]) -> str:
-    """A Markdown table: a row a label, a column a system, P / R / F1 in per cent with the F1's interval."""
-    lines = [f"**{title}**", "", "| | n | " + " | ".join(columns) + " |", "|---|---|" + "---|" * len(columns)]
-    for label in (*LABELS, "micro avg", "macro avg"):
-        cells = []
-        for result in columns.values():
-            s = result["labels"][label]
-            low, high = s.get("interval", (None, None))
-            interval = f" ({100 * low:.1f}–{100 * high:.1f})" if low is not None else ""
-            cells.append(f"{100 * s['precision']:.1f} / {100 * s['recall']:.1f} / **{100 * s['f1']:.1f}**{interval}")
-        support = next(iter(columns.values()))["labels"][label]["support"]
-        lines.append(f"| {label} | {support:.0f} | " + " | ".join(cells) + " |")
-    accuracies = [f"{100 * r['issuer']['accuracy']:.1f}" for r in columns.values()]
-    lines.append(
-        f"| issuer accuracy | {next(iter(columns.values()))['issuer']['directives']} | " + " | ".join(accuracies) + " |"
-    )
-    return "\n".join(lines)
 
 
 def main() -> None:
@@ -134,7 +152,7 @@ def main() -> None:
     logging.basicConfig(format="%(message)s")
     tagger = load(args.model, device=args.device)
     reports = corpus.load(args.data, args.news)
-    results: dict[str, Any] = {}
+    results: dict[str, Any] = {"about": about(args.model)}
     for split in args.splits:
         part = [r for r in reports if r.split == split]
         documents = tagger.predict([r.text for r in part])
@@ -151,28 +169,13 @@ def main() -> None:
             if picked:
                 result[name] = measure([part[i] for i in picked], [documents[i] for i in picked])
         result["rules"] = measure(part, by_rules)
+        result["errors"] = errors(part, documents)
         copies = distorted(part)
         result["distorted"] = measure(copies, tagger.predict([r.text for r in copies]))
         result["stability"] = stability(part, tagger.predict)
         results[split] = result
-        shown = {"duban": result["all"], "duban, distorted": result["distorted"], "rules": result["rules"]}
-        print(table(f"{split}: {len(part)} reports, P / R / F1", shown) + "\n")
-        sources = {name: result[name] for name in ("real news", "composed local reports") if name in result}
-        print(
-            "| " + split + " F1 | reports | " + " | ".join([*LABELS, "micro", "issuer"]) + " |\n|---|---|" + "---|" * 7
-        )
-        for name in [*sources, *(n for n in result if n.startswith("kind "))]:
-            r = result[name]
-            cells = [f"{100 * r['labels'][label]['f1']:.1f}" for label in (*LABELS, "micro avg")]
-            print(f"| {name} | {r['documents']} | " + " | ".join(cells) + f" | {100 * r['issuer']['accuracy']:.1f} |")
-        s = result["stability"]
-        print(
-            f"\n{split}: expected calibration error {100 * result['all']['calibration_error']:.1f} points; "
-            f"of {s['spans']} spans found in clean text "
-            f"{100 * s['lost']:.1f} % are not found in its distorted copy "
-            f"(the scores leave room for {100 * s['expected_from_scores']:.1f} %; "
-            f"of those scored 0.9 or more {100 * s['lost_of_those_scored_over_0.9']:.1f} %)\n"
-        )
+        shown = [tables.scores, tables.groups, tables.trust]
+        print("\n\n".join([*(show(split, result) for show in shown), tables.errors(split, result["errors"])]) + "\n")
     args.out.write_text(json.dumps(results, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from duban.cli import app
 from duban.document import Document
-from duban.files import decode
+from duban.encodings import decode
 
 runner = CliRunner()
 
@@ -54,7 +54,8 @@ def test_a_folder_of_everything(folder):
     assert result.exit_code == 1
     for place in ("image.txt", "lines.jsonl:2", "lines.jsonl:3"):
         assert sum(place in line for line in result.stderr.splitlines()) == 1
-    assert "out.jl" not in result.stderr
+    side = [json.loads(line) for line in (folder / "out.jl.failed.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [row["place"].rsplit("/", 1)[-1] for row in side] == ["image.txt", "lines.jsonl:2", "lines.jsonl:3"]
 
 
 def test_csv_has_a_row_a_directive(folder):

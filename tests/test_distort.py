@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from strategies import marked
 
 from duban.corpus import problems
-from duban.distort import distort, names_of, rename
+from duban.distort import distort, names_of, places_of, relocate, rename
 from duban.text import normalise
 
 
@@ -58,3 +58,15 @@ def test_officials_bear_other_names_throughout(composed):
     assert old != new
     assert len(set(zip(old, new))) == len(set(old))  # one person, one name
     assert list(problems(text, marks)) == []
+
+
+def test_places_are_called_otherwise_throughout(composed):
+    places = places_of(r.text for r in composed)
+    assert len(places) > 30
+    for report in composed[:40]:
+        text, marks = relocate(report.text, report.marks, places, random.Random(4))
+        assert list(problems(text, marks)) == []
+        assert [m.label for m in marks] == [m.label for m in report.marks]
+    text = "本报讯，清河县委书记王海到清河县城关镇调研。王海要求，清河县要守住底线。"
+    assert places_of([text]) == ["清河"]
+    assert relocate(text, [], ["澜州湾"], random.Random(0))[0] == text.replace("清河", "澜州湾")

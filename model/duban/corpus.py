@@ -137,7 +137,7 @@ def load(folder: str | Path, news: str | Path | None = None) -> list[Report]:
     """All reports of the *.jsonl files of a folder, checked.
 
     Args:
-        folder: where the annotations lie.
+        folder: where the annotations lie; or one such file.
         news: the folder of the news texts. News documents whose text is not there are left out, with one line in the
             log that says how many.
 
@@ -146,7 +146,7 @@ def load(folder: str | Path, news: str | Path | None = None) -> list[Report]:
             comes twice, a checksum that does not match, or a span that breaks a hard rule.
         FileNotFoundError: when the folder holds no annotations.
     """
-    paths = sorted(Path(folder).glob("*.jsonl"))
+    paths = [Path(folder)] if Path(folder).is_file() else sorted(Path(folder).glob("*.jsonl"))
     if not paths:
         raise FileNotFoundError(f"no *.jsonl in {folder}: name the folder that holds the annotations")
     lines: list[tuple[str, dict[str, Any]]] = []

@@ -7,6 +7,7 @@ mark-up, or nearly clean. Spans are carried along; the rules for them are those 
 from __future__ import annotations
 
 import random
+import re
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
@@ -29,6 +30,12 @@ _INLINE = (
 )
 _BREAKS = ("\r\n", "\n\n", "\n\u3000\u3000", "<br/>\n", "</p>\n<p>", "\n  ", '</p>\r\n\r\n<p style="text-indent:2em">')
 _LOST = ("?", "□", "\ufffd", "??")
+_UNITS = "省市县旗盟镇乡州"
+#: Two or three characters before one of them where a phrase begins; no words that stand there but name no place.
+_PLACE = re.compile(
+    r"(?<=[，。、；：\s“”（）到赴在和是由从对任])(?![全各本我该外两多每整几跨另新老某下原此中在时三])([\u4e00-\u9fff]{2,3}?)"
+    rf"(?<![全各本我该辖社街园校厂矿山小片景灾疫城库维])(?=[{_UNITS}]|自治[区州县旗])(?![市县]民|市场|省[级委厅]|乡[村亲镇]|州问)"
+)
 
 
 @cache
@@ -103,28 +110,59 @@ def rename(text: str, marks: Sequence[Mark], names: Sequence[str], rng: random.R
         The new text and marks. A person keeps one name throughout; names that are not all Han characters stay.
     """
     new: dict[str, str] = {}
-    out: list[str] = []
-    shifts = [(0, 0)]  # from this place of the text on, offsets move by so much
-    at = shift = 0
+    edits = []
     for mark in (m for m in marks if m.label == "OFFICIAL"):
         old = text[mark.start : mark.end]
-        if not _is_name(old):
-            continue
-        if old not in new:
-            new[old] = rng.choice(names)[0] + rng.choice(names)[1:]
-        out += [text[at : mark.start], new[old]]
-        at = mark.end
-        shift += len(new[old]) - len(old)
-        shifts.append((mark.end, shift))
-    places = [place for place, _ in shifts]
+        if _is_name(old):
+            if old not in new:
+                new[old] = rng.choice(names)[0] + rng.choice(names)[1:]
+            edits.append((mark.start, mark.end, new[old]))
+    renamed, moved = _replaced(text, marks, edits)
+    return renamed, [replace(m, issuer=new.get(m.issuer or "", m.issuer)) for m in moved]
+
+
+def relocate(text: str, marks: Sequence[Mark], places: Sequence[str], rng: random.Random) -> tuple[str, list[Mark]]:
+    """A copy of a text that tells of other places, so that a model learns no place by heart.
+
+    Args:
+        text: the text.
+        marks: its marks.
+        places: what places are called instead, as `places_of` gives them: without 市, 县 and the like.
+        rng: what all draws come from.
+
+    Returns:
+        The new text and marks. A place is called alike throughout; one that a mark begins or ends within stays.
+    """
+    new = {place: rng.choice(places) for place in places_of([text])}
+    edges = sorted({edge for m in marks for edge in (m.start, m.end)})
+    found = re.finditer("|".join(map(re.escape, new)), text) if new else ()
+    whole = [m for m in found if bisect_right(edges, m.start()) == bisect_right(edges, m.end() - 1)]
+    return _replaced(text, marks, [(m.start(), m.end(), new[m[0]]) for m in whole])
+
+
+def places_of(texts: Iterable[str]) -> list[str]:
+    """What one of the texts calls a city, a county or a town twice or more: the names without that word, sorted."""
+    found: set[str] = set()
+    for text in texts:
+        found |= {name for name in _PLACE.findall(text) if len(re.findall(f"{name}[{_UNITS}自]", text)) > 1}
+    return sorted(found)
+
+
+def _replaced(text: str, marks: Sequence[Mark], edits: Sequence[tuple[int, int, str]]) -> tuple[str, list[Mark]]:
+    """The text with each (start, end, new) of the sorted edits made, and its marks moved to match."""
+    out: list[str] = []
+    places, shifts = [0], [0]  # from this place of the text on, offsets move by so much
+    at = 0
+    for start, end, put in edits:
+        out += [text[at:start], put]
+        at = end
+        places.append(end)
+        shifts.append(shifts[-1] + len(put) - (end - start))
 
     def moved(place: int) -> int:
-        return place + shifts[bisect_right(places, place) - 1][1]
+        return place + shifts[bisect_right(places, place) - 1]
 
-    renamed = [
-        replace(m, start=moved(m.start), end=moved(m.end), issuer=new.get(m.issuer or "", m.issuer)) for m in marks
-    ]
-    return "".join([*out, text[at:]]), renamed
+    return "".join([*out, text[at:]]), [replace(m, start=moved(m.start), end=moved(m.end)) for m in marks]
 
 
 def names_of(texts_and_marks: Iterable[tuple[str, Sequence[Mark]]]) -> list[str]:
