@@ -40,6 +40,7 @@ from duban.scoring import calibration_error, strict_scores
 from duban.tagger import Tagger
 from duban.tokens import Tokens, tokenise, window_of
 from duban.torch_runtime import TorchRuntime
+from export import export
 
 ROOT = Path(__file__).resolve().parent
 IGNORED = -100  # the label of [CLS], [SEP] and padding, for cross_entropy
@@ -280,6 +281,10 @@ def main() -> None:
         best.config.calibration_temperature = tagger.temperature
         best.half().save_pretrained(args.out / "model")
         tokenizer.save_pretrained(args.out / "model")
+        try:
+            export(args.out / "model")  # so that it reads without torch
+        except ValueError as error:
+            print(f"no file for onnxruntime: {error}")
         log = {
             "base": Path(args.model).name if Path(args.model).is_dir() else args.model,
             "epochs": args.epochs,
