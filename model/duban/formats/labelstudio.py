@@ -84,5 +84,6 @@ def write(path: Path, reports: Sequence[Report]) -> None:
             {"type": "relation", "from_id": f"s{a}", "to_id": f"s{b}", "direction": "right", "labels": [shape.ISSUER]}
             for a, b in links
         ]
-        tasks.append({"data": {**shape.head_of(report), "text": report.text}, "annotations": [{"result": result}]})
+        data: dict[str, Any] = {**shape.head_of(report), "text": report.text}
+        tasks.append({"data": data, "annotations": [{"result": result}]})
     path.write_text(json.dumps(tasks, ensure_ascii=False, indent=1), encoding="utf-8")
