@@ -13,7 +13,7 @@ from hub_server import Hub
 
 from duban import hub
 from duban.cli import app
-from duban.tagger import DEFAULT
+from duban.checkpoint import DEFAULT
 
 LOAD = """
 import json, sys, duban
