@@ -24,7 +24,6 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
-from e5 import SPECIAL, build, kept
 from torch.utils.data import DataLoader, TensorDataset
 from transformers import (
     AutoModelForMaskedLM,
@@ -37,6 +36,7 @@ from transformers import (
 from duban.corpus import read_news
 from duban.precision import best_precision
 from duban.text import normalise
+from e5 import SPECIAL, build, kept
 
 ROOT = Path(__file__).resolve().parent
 #: The name of the default source.

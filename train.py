@@ -40,6 +40,7 @@ from duban.scoring import calibration_error, strict_scores
 from duban.tagger import Tagger
 from duban.tokens import Tokens, tokenise, window_of
 from duban.torch_runtime import TorchRuntime
+from export import export
 
 ROOT = Path(__file__).resolve().parent
 IGNORED = -100  # the label of [CLS], [SEP] and padding, for cross_entropy
@@ -52,7 +53,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default=ROOT / "data" / "annotations")
     parser.add_argument("--news", type=Path, default=ROOT.parent / "shared" / "news", help="folder of the news texts")
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "train")
-    parser.add_argument("--epochs", type=int, default=15)
+    parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--batch-size", type=int, default=8, help="windows a step, over all processes")
     parser.add_argument(
         "--accumulate", type=int, default=1, help="passes that a step is split into, if memory is short"
@@ -280,6 +281,10 @@ def main() -> None:
         best.config.calibration_temperature = tagger.temperature
         best.half().save_pretrained(args.out / "model")
         tokenizer.save_pretrained(args.out / "model")
+        try:
+            export(args.out / "model")  # so that it reads without torch
+        except ValueError as error:
+            print(f"no file for onnxruntime: {error}")
         log = {
             "base": Path(args.model).name if Path(args.model).is_dir() else args.model,
             "epochs": args.epochs,

@@ -42,7 +42,7 @@ def texts(folder: Path) -> Iterator[tuple[str, str]]:
         if path.stem.isdecimal():
             yield from transcript(path)
     for path in sorted([*folder.glob("*.jsonl"), *folder.glob("*.jsonl.gz")]):
-        with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8") as lines:
+        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
             for item in map(json.loads, lines):
                 yield item["id"], f"{item['title']}\n{item['text']}"
 

@@ -24,7 +24,7 @@ from typing import Any
 import tables
 from huggingface_hub import EvalResult
 from huggingface_hub.repocard_data import eval_results_to_model_index
-from huggingface_hub.utils import yaml_dump
+from huggingface_hub.utils import yaml_dump  # type: ignore[attr-defined]
 
 from duban.checkpoint import DEFAULT
 from duban.labels import LABELS
@@ -159,7 +159,7 @@ def filled(text: str) -> tuple[str, list[str]]:
     Raises:
         KeyError: for a region of an unknown name.
     """
-    changed = []
+    changed: list[str] = []
 
     def fill(match: re.Match[str]) -> str:
         opening, name, newline, closing = match.groups()

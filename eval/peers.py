@@ -18,6 +18,7 @@ import json
 import logging
 import random
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -99,9 +100,8 @@ def spacy(learned: Sequence[Report], epochs: int = 12) -> Reader:
     """spaCy's entity recogniser for each layer."""
     import spacy as library
     from spacy.training import Example
-    from spacy.util import compounding, fix_random_seed, minibatch
+    from spacy.util import minibatch
 
-    fix_random_seed(1)
     random.seed(1)
     lines = [line for report in learned for line in lines_of(report)]
     models = []
@@ -115,10 +115,10 @@ def spacy(learned: Sequence[Report], epochs: int = 12) -> Reader:
             gold = nlp.make_doc(line)
             gold.ents = [span for span in chosen if span is not None]
             examples.append(Example(doc, gold))
-        optimizer = nlp.initialize(lambda examples=examples: examples)
+        optimizer = nlp.initialize(partial(list, examples))
         for _ in track(range(epochs), "spacy"):
             random.shuffle(examples)
-            for batch in minibatch(examples, compounding(8, 64, 1.01)):
+            for batch in minibatch(examples, 32):
                 nlp.update(batch, sgd=optimizer, drop=0.2)
         models.append(nlp)
 

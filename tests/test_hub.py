@@ -12,8 +12,8 @@ from conftest import ROOT, SAMPLE
 from hub_server import Hub
 
 from duban import hub
-from duban.cli import app
 from duban.checkpoint import DEFAULT
+from duban.cli import app
 
 LOAD = """
 import json, sys, duban

@@ -182,9 +182,13 @@ def test_transformers_alone_loads_the_model():
     assert files - {".onnx"} == {".json", ".safetensors"}
 
 
-def test_a_model_with_other_labels_is_refused(tiny_bert):
-    with pytest.raises(ValueError, match="has the labels LABEL_0"):
+def test_a_model_with_other_labels_is_refused(tiny_bert, tmp_path):
+    with pytest.raises(ValueError, match="has no labels; duban reads models trained"):
         duban.load(tiny_bert)
+    for path in DEFAULT.glob("*.json"):
+        (tmp_path / path.name).write_text(path.read_text("utf-8").replace("OFFICIAL", "PER"), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"has the labels O, O\|B-PER"):
+        duban.load(tmp_path)
 
 
 def test_a_missing_model_is_named(tmp_path):

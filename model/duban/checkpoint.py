@@ -59,8 +59,9 @@ class Checkpoint:
         """
         label2id = {str(label): int(i) for i, label in (config.get("id2label") or {}).items()}
         if set(label2id) != set(TAGS):
+            its = f"the labels {', '.join([*label2id][:5])}, …" if label2id else "no labels"
             raise ValueError(
-                f"the model {name!r} has the labels {', '.join([*label2id][:5])}, …; duban reads "
+                f"the model {name!r} has {its}; duban reads "
                 f"models trained by its train.py, whose {len(TAGS)} labels begin {', '.join(TAGS[:4])}"
             )
         written = {key: tokens.get(f"{key}_token") or f"[{key.upper()}]" for key in Special._fields}

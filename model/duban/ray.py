@@ -8,6 +8,7 @@ A worker that dies is started again, and what it was reading is read again. Need
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -80,8 +81,9 @@ def extract(
     columns = dataset.columns() or []
     if text_column not in columns:
         raise ValueError(f"the dataset has no column {text_column!r}, it has {', '.join(columns)}; give text_column=")
+    worker: Any = Worker  # Ray's type of such a class knows no arguments of its own
     return dataset.map_batches(
-        Worker,
+        worker,
         fn_constructor_args=(partial(load, model),),
         fn_kwargs={"text_column": text_column, "id_column": id_column},
         batch_format="pyarrow",
@@ -109,9 +111,9 @@ def work(
         ConnectionError: when there is no cluster at the address, or workers die again and again.
     """
     if not ray.is_initialized():
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     remote = ray.remote(max_restarts=-1, max_task_retries=_RETRIES, num_cpus=1, num_gpus=num_gpus)(Worker)
-    pool = [remote.remote(make) for _ in range(workers)]
+    pool: list[Any] = [remote.remote(make) for _ in range(workers)]
     running: dict[Any, Any] = {}
     try:
         for actor in (*pool, *pool):  # one shard at work and one waiting

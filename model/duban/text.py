@@ -15,10 +15,12 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-
-from opencc import OpenCC
+from typing import TYPE_CHECKING
 
 from duban.labels import LINE_BREAKS
+
+if TYPE_CHECKING:
+    from opencc import OpenCC
 
 _HAN = r"\u3007\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _TONED = "āáǎàēéěèêīíǐìōóǒòūúǔùǖǘǚǜńňǹḿ\u0300-\u036f"
@@ -92,6 +94,8 @@ _FOLD = _Fold({ord(a): ord(b) for a, b in zip("「」『』•‧・●", "“�
 
 @cache
 def _opencc() -> OpenCC:
+    from opencc import OpenCC
+
     return OpenCC("t2s")
 
 

@@ -67,7 +67,7 @@ def parse(record: dict[str, Any]) -> Report:
 
 def write(path: Path, reports: Sequence[Report]) -> None:
     """A task a report. Label Studio counts code points."""
-    tasks = []
+    tasks: list[dict[str, Any]] = []
     for report in reports:
         spans, links = shape.link(report)
         result: list[dict[str, Any]] = [
@@ -84,5 +84,6 @@ def write(path: Path, reports: Sequence[Report]) -> None:
             {"type": "relation", "from_id": f"s{a}", "to_id": f"s{b}", "direction": "right", "labels": [shape.ISSUER]}
             for a, b in links
         ]
-        tasks.append({"data": {**shape.head_of(report), "text": report.text}, "annotations": [{"result": result}]})
+        data: dict[str, Any] = {**shape.head_of(report), "text": report.text}
+        tasks.append({"data": data, "annotations": [{"result": result}]})
     path.write_text(json.dumps(tasks, ensure_ascii=False, indent=1), encoding="utf-8")
