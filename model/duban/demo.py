@@ -69,31 +69,6 @@ THEME = gr.themes.Default(
     font=["system-ui", "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "sans-serif"],
     font_mono=["ui-monospace", "monospace"],
 )
-# The result is light in a dark page too, since the colours of the spans are made for white. On a narrow screen a row of
-# the table becomes a card. Gradio's own rules for tables need !important to go.
-STYLE = """
-.gradio-container {max-width: 60em !important; margin: auto}
-.gradio-container h1 {white-space: nowrap}
-#out .found {background: #fff; color: #1f2328; border-radius: 8px; padding: 1em; line-height: 1.9;
-  overflow-wrap: anywhere}
-#out .legend, #out .posts, #out th, #out td::before {color: #57606a}
-#out .count {margin: 1.2em 0 .4em; font-weight: 600}
-#out table {width: 100%; border-collapse: collapse; border: 0 !important; margin-bottom: 1em; line-height: 1.5}
-#out th, #out td {text-align: left; vertical-align: top; padding: .5em .6em; border: 0 !important}
-#out tr {border: 0 !important; border-bottom: 1px solid #d8dee4 !important}
-#out th {white-space: nowrap; font-weight: 600}
-#out .posts {display: block; font-size: .9em}
-#out .links a {display: inline-block; margin-right: .6em; padding: .2em 1em; border: 1px solid #8c959f;
-  border-radius: 6px; color: #1f2328; text-decoration: none}
-@media (max-width: 640px) {
-  #out .found {padding: .2em}
-  #out thead, #out td:empty {display: none}
-  #out tr {display: block; padding: .5em 0}
-  #out td {display: block; padding: 0 0 0 6em; text-indent: -6em; line-height: 1.7}
-  #out td::before {content: attr(data-name); display: inline-block; width: 6em; text-indent: 0}
-  #out .posts {display: inline; margin-left: .5em}
-}
-"""
 
 
 def samples() -> list[str]:
@@ -179,17 +154,8 @@ def build(tagger: Tagger) -> gr.Blocks:
 
     with gr.Blocks(title="duban 督办", analytics_enabled=False) as blocks:
         document = gr.State(None)
-        with gr.Row():
-            gr.Markdown("# duban 督办", min_width=140)
-            languages = gr.Radio(
-                list(WORDS),
-                value=language,
-                show_label=False,
-                container=False,
-                scale=0,
-                min_width=190,
-                elem_id="language",
-            )
+        gr.Markdown("# duban 督办")
+        languages = gr.Radio(list(WORDS), value=language, show_label=False, container=False, elem_id="language")
         about = gr.Markdown(words["about"])
         titles = [(text.splitlines()[0], i) for i, text in enumerate(reports)]
         sample = gr.Dropdown(titles, value=None, label=words["sample"], filterable=False, elem_id="sample")
@@ -208,4 +174,6 @@ def launch(blocks: gr.Blocks, **options: Any) -> Any:
 
     Raises OSError when the port is taken.
     """
-    return blocks.launch(ssr_mode=False, theme=THEME, css=STYLE, footer_links=[], **options)
+    return blocks.launch(
+        ssr_mode=False, theme=THEME, css_paths=str(files("duban") / "demo.css"), footer_links=[], **options
+    )
