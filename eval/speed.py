@@ -59,7 +59,7 @@ def pieces(texts: Sequence[str], length: int) -> Iterator[str]:
             rest = rest[length:]
 
 
-def shapes_of(config: dict[str, Any]) -> list[tuple[int, int]]:
+def shapes_of(config: Mapping[str, Any]) -> list[tuple[int, int]]:
     """Of a BERT's layer, the matrices that tokens are multiplied with: inputs and outputs."""
     hidden, wide = config["hidden_size"], config["intermediate_size"]
     return [(hidden, hidden)] * 4 + [(hidden, wide), (wide, hidden)]
@@ -68,7 +68,7 @@ def shapes_of(config: dict[str, Any]) -> list[tuple[int, int]]:
 def operations(config: Mapping[str, Any]) -> int:
     """Of a BERT's matrix products, for one token; attention's own products are not among them."""
     layers = 2 * config["num_hidden_layers"] * sum(a * b for a, b in shapes_of(config))
-    return layers + 2 * config["hidden_size"] * len(config["id2label"])
+    return int(layers + 2 * config["hidden_size"] * len(config["id2label"]))
 
 
 @dataclass
@@ -100,7 +100,7 @@ def measure(folder: Path, names: Sequence[str], texts: list[str], size: Size) ->
         def process() -> ProcessPoolExecutor:
             return stack.enter_context(ProcessPoolExecutor(1, spawn))
 
-        running = {}
+        running: dict[str, ProcessPoolExecutor] = {}
         for name in names:
             for _ in range(size.starts):
                 if name in running:
