@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parent
 BLOCK = 32
 #: The domain of onnxruntime's operators, and the versions of those and of ONNX's that are used.
 MICROSOFT = "com.microsoft"
-VERSIONS = {"": 17, MICROSOFT: 1}
+VERSIONS = {"": 18, MICROSOFT: 1}
 
 
 class Graph:

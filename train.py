@@ -53,7 +53,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default=ROOT / "data" / "annotations")
     parser.add_argument("--news", type=Path, default=ROOT.parent / "shared" / "news", help="folder of the news texts")
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "train")
-    parser.add_argument("--epochs", type=int, default=15)
+    parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--batch-size", type=int, default=8, help="windows a step, over all processes")
     parser.add_argument(
         "--accumulate", type=int, default=1, help="passes that a step is split into, if memory is short"

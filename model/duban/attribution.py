@@ -17,6 +17,10 @@ from duban.speakers import Placed, Turn, turns
 from duban.text import Normalised
 
 _SENTENCE_END = re.compile(r"[。!?\n]")
+#: A first line that calls the text a notice or the like: it gives orders itself.
+_NOTICE = re.compile(
+    r"\A\n*[^\n]{4,60}(?:通知|通告|公告|意见|方案|决定|倡议书|办法|要点|命令|纪要)(?:\([^)\n]*\))?(?:\n|$)"
+)
 #: What may stand between the names of a list, or between a title and its name.
 _LISTED = re.compile(r"(?:同志|[、 和及与])*")
 _BESIDE = re.compile(r"(?:同志|等| )*")
@@ -43,7 +47,8 @@ def assemble(text: str, spans: Sequence[Span], normalised: Normalised) -> Docume
     officials = _officials(normalised.text, placed["OFFICIAL"], placed["POST"])
     clauses, addressees = placed["DIRECTIVE"], placed["ADDRESSEE"]
     orders = sorted(clauses + addressees, key=lambda p: p.start)
-    issuers = _issuers(turns(normalised.text, placed["OFFICIAL"], placed["POST"], orders), clauses)
+    said = turns(normalised.text, placed["OFFICIAL"], placed["POST"], orders)
+    issuers = _issuers(normalised.text, said, clauses)
 
     ends = [d.end for d in clauses]
     targets, of_clause = [], [[] for _ in clauses]  # type: tuple[list[Target], list[list[Target]]]
@@ -72,14 +77,17 @@ def assemble(text: str, spans: Sequence[Span], normalised: Normalised) -> Docume
     return Document(text, tuple(spans), tuple(officials.values()), tuple(directives), tuple(targets))
 
 
-def _issuers(said: Sequence[Turn], clauses: Sequence[Placed]) -> list[str | None]:
-    """Who issues each clause: who has the word there; in a headline, before anybody has it, who says most later."""
+def _issuers(text: str, said: Sequence[Turn], clauses: Sequence[Placed]) -> list[str | None]:
+    """Who issues each clause: who has the word there; in a headline, before anybody has it, who says most later.
+
+    Where nobody ever has it, it is the document, if that calls itself one.
+    """
     positions = [turn.position for turn in said]
     places = [bisect_right(positions, clause.start) - 1 for clause in clauses]
     told = [said[i].issuer for i in places if i >= 0]
     named = Counter(issuer for issuer in told if issuer != MEETING)
     first = told or [turn.issuer for turn in said]
-    main = named.most_common(1)[0][0] if named else first[0] if first else None
+    main = named.most_common(1)[0][0] if named else first[0] if first else MEETING if _NOTICE.search(text) else None
     return [said[i].issuer if i >= 0 else main for i in places]
 
 

@@ -1,4 +1,4 @@
-"""The command line: `duban extract`, `show`, `convert` and `publish`."""
+"""The command line: `duban extract`, `show`, `convert`, `publish` and `demo`."""
 
 from __future__ import annotations
 
@@ -246,6 +246,24 @@ def publish(
         errors.print(f"{len(upload.files)} files, {upload.size() / 1e6:.1f} MB: {', '.join(sorted(upload.files))}")
         print(hub.send(upload, private=private, revision=revision, token=token))
     except hub.PublishError as error:
+        _complain(str(error))
+        raise typer.Exit(2) from None
+
+
+@app.command()
+def demo(
+    port: Annotated[int, typer.Option(help="Where to serve it on this machine.", min=1, max=65535)] = 7860,
+    share: Annotated[bool, typer.Option("--share", help="Also under a public address of gradio.live.")] = False,
+    model: Model = None,
+    device: Device = "auto",
+) -> None:
+    """Serve a page to try duban on; needs duban[demo]."""
+    tagger = _tagger(model, device)
+    try:
+        from duban.demo import build, launch
+
+        launch(build(tagger), server_port=port, share=share)
+    except (ImportError, OSError) as error:
         _complain(str(error))
         raise typer.Exit(2) from None
 

@@ -16,7 +16,7 @@ from duban.labels import MEETING
 
 _PLAIN_VERB = (
     "强调|指出|提出|表示|认为|叮嘱|嘱咐|嘱托|勉励|鼓励|写道|说道|谈到|说|拍板|提醒|敦促|呼吁|倡议|坦言|重申|"
-    "告诫|寄语|交代|请求"
+    "告诫|寄语|交代|请求|插话|追问|回应|直言|反问|吩咐|责成|(?<![邀申聘宴提敬恳])请"
 )
 _NOUN_VERB = "要求|明确|希望|号召|指示|批示|规定|建议|决定|讲"
 _NOUN = "讲话|发言|部署|安排|要求|意见|点评|讲评|总结|小结|回信|致信|贺信|贺电|指示|批示|希望|建议|措施|问题"
@@ -25,7 +25,7 @@ _SAYS = re.compile(
     rf"(?P<verb>{_PLAIN_VERB}|{_NOUN_VERB})(?=\s*(?:道|说)?(?:[,:“\s]|$|要|必须|务必|应|须|不得|严禁))"
     rf"|(?:作出?了?|提出?了?|发表|并|进行|就|对|讲|着重讲)[^,;:。!?\n]{{0,30}}(?:{_NOUN})(?=[,:。])"
     r"|讲[了评][^,;:。!?\n]{0,12}(?=[,:。])"
-    r"|[^,;:。!?\n]{2,30}(?=:)"
+    r"|(?P<colon>[^,;:。!?\n]{2,30}(?=:))"
     rf"|(?P<bare>{_PLAIN_VERB}|{_NOUN_VERB})"
 )
 #: Before a word that is noun and verb alike: here it is a noun, and only names what was said.
@@ -38,23 +38,29 @@ _REFERS = re.compile(
 _BODY = re.compile(
     r"《[^》\n]{1,60}》|会议|大会|全会|例会|座谈会|推进会|常委会|论坛|峰会|宣言|声明|公报|通知|通报|通告|公告|意见|方案|决定|决议|规划|"
     r"纲要|报告|条例|办法|白皮书|倡议书|督察组?|党中央|中央|国务院|[省市县区州盟镇乡局部]委|政府|党组|党委|纪委|办公室|指挥部|委员会|"
-    r"协会|(?<![干全内外大支])部(?![署分门长队])|[厅局](?!长)|省(?=要求)|代表们?|委员们?|与会\w{0,6}|大家|使节"
+    r"协会|[\u4e00-\u9fff]会(?=:|要求|强调|指出|提出|明确|决定|号召)|(?<![干全内外大支])部(?![署分门长队])|[厅局](?!长)|省(?=要求)|"
+    r"(?:代表们?|委员们?|与会\w{0,6}|大家|使节)(?!的)"
 )
 #: In such a clause a body is what is talked about or gone to, not who speaks.
 _OBJECT = re.compile(
-    r"(?:就|对|围绕|针对|关于|向|在|到|来到|深入|察看|查看|听取|召开|主持|由|为|根据|审议)[^,;:。!?\n]*$"
+    r"(?:就|对|围绕|针对|关于|向|在|到|来到|深入|察看|查看|听取|召开|主持|由|为|根据|审议|给|让|请|同|和|跟|代表|陪同)[^,;:。!?\n]*$"
 )
 _PRONOUN = re.compile(r"(?:随后|接着|同时|最后|会上|期间|对此|当即|为此)?(?:[他她](?!们)|总书记|批示|文章|回信|贺信)")
 #: What follows a name that is only referred to: 习近平总书记关于…的重要论述, 在副县长林鸿陪同下.
 _REFERRED = re.compile(
-    r"(?:同志)?(?:等|的(?!讲话|带领|重要文章|署名文章)|关于|重要(?!讲话强调|文章)|系列|视察|考察.{0,12}讲话|陪同|委托"
-    r"|[对在][^,。]{0,30}(?:精神|论述|指示批示))"
+    r"(?:同志)?(?:等|的(?!讲话|讲评|点评|发言|总结|批示|回答|要求|带领|重要文章|署名文章)|关于|重要(?!讲话强调|文章)|系列|视察|考察.{0,12}讲话|陪同|委托"
+    r"|[对在](?!主持|总结)[^,。]{0,30}(?:精神|论述|指示批示))"
 )
 _BEFORE_REFERRED = re.compile(
-    r"(?:贯彻|学习|落实|按照|根据|受|代表|传达|遵循|牢记|同|与|和|向|领会|以|按|对|见|迎接|任命|免去|陪同的?)了?$"
+    r"(?:贯彻|学习|落实|按照|根据|受|代表|传达|遵循|牢记|同|与|和|向|领会|以|按|对|见|迎接|任命|免去|陪同的?|叮嘱|嘱咐|"
+    r"嘱托|告诉|提醒|责成|吩咐|让|请|问|打给|电话给|带着|拉着|叫来|找来|邀请)了?$"
 )
 
 
+#: The head of a speech: its title, its date, who gives it, whom it speaks to.
+_SPEECH = re.compile(
+    r"\A\n*[^\n]{2,60}(?:讲话|致辞|报告)\n[^。\n]{0,60}\n?[^。\n]{2,40}\n[^。\n]{0,20}(?:同志们|代表)[^。\n]{0,12}[:,]"
+)
 #: Whom everybody quotes: a pronoun in a local report means its own speaker, not him.
 _QUOTED = "习近平"
 #: How many clauses of a sentence are looked through for the subject of a verb.
@@ -87,10 +93,14 @@ def turns(text: str, officials: Sequence[Placed], posts: Sequence[Placed], order
         orders: directives and addressees, sorted by start: what is said may follow a verb with nothing between, and
             words inside a directive give the word to nobody.
     """
-    reading = _Reading(text, officials, posts)
     starts = {o.start for o in orders}
     inside = {i for o in orders if o.span.label == "DIRECTIVE" for i in range(o.start, o.end)}
+    reading = _Reading(text, officials, posts, inside)
     found: list[Turn] = []
+    if speech := _SPEECH.search(text):
+        own = [o for o in officials if speech.start() <= o.start < speech.end()]
+        if len(own) == 1:
+            return [Turn(0, own[0].name)]  # a speech given whole, its speaker below the title
     host: Placed | None = None  # who spoke last in his own right, not quoted
     sentence_turn: tuple[int, str] = (-1, "")
     for said in _SAYS.finditer(text):
@@ -102,13 +112,15 @@ def turns(text: str, officials: Sequence[Placed], posts: Sequence[Placed], order
             continue
         if _REFERS.match(text, reading.clause(end - 1), end - 1):
             continue
-        speaker = reading.speaker(end, host)
+        speaker = reading.speaker(end, host, stated=said["colon"] is not None)
         if speaker is None:
             continue
         issuer = speaker.name if isinstance(speaker, Placed) else speaker
         sentence = reading.sentence(end - 1)
         before, first = sentence_turn
         if before == sentence and first != issuer:
+            if said["bare"] == "请":
+                continue  # 孙志说，会议开得很好，请各乡镇…
             if not (said["verb"] or said["bare"]):
                 continue  # 孙志表示，全会作出部署，要…
             # Somebody quotes somebody: after the sentence the word is his again.
@@ -117,17 +129,20 @@ def turns(text: str, officials: Sequence[Placed], posts: Sequence[Placed], order
         sentence_turn = (sentence, issuer)
         host = speaker if isinstance(speaker, Placed) else host
         found.append(Turn(end, issuer))
+        if (quoted := reading.quoted_before(end)) is not None:
+            found.append(Turn(quoted, issuer))
     return sorted(found, key=lambda turn: turn.position)
 
 
 class _Reading:
     """A normalised text with its clauses, its sentences, and those in it who can speak."""
 
-    def __init__(self, text: str, officials: Sequence[Placed], posts: Sequence[Placed]) -> None:
+    def __init__(self, text: str, officials: Sequence[Placed], posts: Sequence[Placed], inside: set[int]) -> None:
         self.text = text
-        self.clauses = [0, *(m.end() for m in re.finditer(r"[,;:。!?\n]", text))]
+        self.clauses = [0, *(m.end() for m in re.finditer(r"[,;:。!?\n]”?", text))]
         self.sentences = [0, *(m.end() for m in re.finditer(r"[。!?\n]”?", text))]
         self.titled = {i for p in (*officials, *posts) for i in range(p.start, p.end)}
+        self.taken = self.titled | inside  # no body speaks there
         self.posts = posts
         self.post_ends = [p.end for p in posts]
         subjects = [(self._begin(official), official) for official in officials]
@@ -147,8 +162,20 @@ class _Reading:
         i = bisect_right(self.sentences, at)
         return self.sentences[i] if i < len(self.sentences) else len(self.text)
 
-    def speaker(self, end: int, host: Placed | None) -> Placed | str | None:
-        """Who says what follows `end`: the subject of that clause, or of the nearest before it in the sentence."""
+    def quoted_before(self, at: int) -> int | None:
+        """Where the speech begins that the clause which holds `at` closes: “要守住底线。”孙志说."""
+        start = self.clause(at - 1)
+        if self.text[start - 1 : start] != "”":
+            return None
+        opening = self.text.rfind("“", 0, start)
+        begins = opening == 0 or self.text[opening - 1 : opening] in ("\n", "。", "!", "?", "”", " ")
+        return opening if begins and opening >= 0 and "\n" not in self.text[opening:start] else None
+
+    def speaker(self, end: int, host: Placed | None, stated: bool) -> Placed | str | None:
+        """Who says what follows `end`: the subject of that clause, or of the nearest before it in the sentence.
+
+        Where there is none it is whom a pronoun would mean, unless something is only `stated` there, before a colon.
+        """
         first, last = bisect_left(self.clauses, self.sentence(end - 1)), bisect_right(self.clauses, end - 1) - 1
         for i in range(last, max(first, last - _CLAUSES_BACK) - 1, -1):
             start = self.clauses[i]
@@ -156,7 +183,7 @@ class _Reading:
             subject = self._subject(start, stop, host)
             if subject is not None:
                 return subject
-        if end - self.sentence(end - 1) < 16:  # 随后提出五点要求。
+        if not stated and end - self.sentence(end - 1) < 16:  # 随后提出五点要求。
             return self._meant(self.sentence(end - 1), host)
         return None
 
@@ -166,11 +193,12 @@ class _Reading:
         named = self.subjects[i] if i < len(self.subjects) and self.subjects[i].end <= end else None
         pronoun = _PRONOUN.match(self.text, start, end)
         if pronoun and pronoun.end() - 1 not in self.titled:
-            return self._meant(self.sentence(start), host)
+            general = next((s for s in self.subjects if s.name == _QUOTED), None) if pronoun[0][-1] == "记" else None
+            return general or self._meant(start, host)
         for body in _BODY.finditer(self.text, start, end):
             if named and named.start <= body.start():
                 break
-            if body.start() not in self.titled and not _OBJECT.search(self.text, start, body.start()):
+            if body.start() not in self.taken and not _OBJECT.search(self.text, start, body.start()):
                 return MEETING
         return named
 
@@ -180,7 +208,7 @@ class _Reading:
             s = self.subjects[i]
             if host is not None and s.end <= host.end:
                 return host
-            begins = s.start - self.sentence(s.start) <= 12
+            begins = s.start - self.clause(s.start) <= 4 or s.start - self.sentence(s.start) <= 12
             if begins and not (host is not None and s.name == _QUOTED != host.name):
                 return s
         return host

@@ -67,7 +67,7 @@ def parse(record: dict[str, Any]) -> Report:
 
 def write(path: Path, reports: Sequence[Report]) -> None:
     """A task a report. Label Studio counts code points."""
-    tasks = []
+    tasks: list[dict[str, Any]] = []
     for report in reports:
         spans, links = shape.link(report)
         result: list[dict[str, Any]] = [
