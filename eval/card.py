@@ -6,7 +6,8 @@
 A region stands between `<!-- figures: NAME -->` and `<!-- /figures -->`; in the metadata of a card between
 `# figures: NAME` and `# /figures`. Its text comes from eval/results.json (by evaluate.py), from the scripts of data/,
 and, where they are there, from training.json beside the default model, eval/peers.json and eval/speed.json: the latter
-two are {"columns": [...], "rows": [[...], ...], "note": "..."}. A region whose source is absent is left empty.
+two are {"columns": [...], "rows": [[...], ...], "note": "..."}, with further such "tables", each under its "title",
+where there are any. A region whose source is absent is left empty.
 """
 
 from __future__ import annotations
@@ -72,13 +73,16 @@ def printed(script: str, needs: str) -> Callable[[], str]:
 
 
 def measured(name: str, title: str) -> Callable[[], str]:
-    """A section with the table of a JSON file beside this one."""
+    """A section with the tables of a JSON file beside this one."""
 
     def region() -> str:
         found = read(ROOT / "eval" / name)
         if not found:
             return ""
-        return "\n\n".join([title, tables.table(found["columns"], found["rows"]), *filter(None, [found.get("note")])])
+        parts = [title, tables.table(found["columns"], found["rows"]), found.get("note", "")]
+        for further in found.get("tables", []):
+            parts += [f"**{further['title']}**", tables.table(further["columns"], further["rows"])]
+        return "\n\n".join(filter(None, parts))
 
     return region
 
