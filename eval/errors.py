@@ -26,6 +26,8 @@ from duban.render import COLOURS
 
 ROOT = Path(__file__).resolve().parent.parent
 ENDS = "。！？；\n"
+#: The colours of labels; that of DIRECTIVE is too light for a line.
+LINES = {**COLOURS, "DIRECTIVE": "#2457a8"}
 ROLES = ("issuer", "addressee")
 STYLE = """body{font:16px/1.6 system-ui,sans-serif;max-width:70em;margin:auto;padding:0 .7em}
 table{border-collapse:collapse;display:block;overflow-x:auto}td,th{border:1px solid #ccc;padding:.1em .5em}
@@ -50,8 +52,9 @@ def marked(text: str, place: tuple[int, int], spans: Sequence[Mark | Span], it: 
     for span in sorted(spans, key=lambda s: s.start):
         start, end = max(span.start, at), min(span.end, stop)
         if start < end:
-            colour = COLOURS[span.label] if span.label != "DIRECTIVE" else "#2457a8"  # its own is a background
-            style = f'style="border-color:{colour}" title="{span.label}"' + (' class="it"' if span == it else "")
+            style = f'style="border-color:{LINES[span.label]}" title="{span.label}"' + (
+                ' class="it"' if span == it else ""
+            )
             out.append(f"{escape(text[at:start])}<i {style}>{escape(text[start:end])}</i>")
             at = end
     return "".join([*out, escape(text[at:stop])])
@@ -107,7 +110,9 @@ def page(title: str, found: Sequence[Found]) -> str:
     counts = count(diff for *_, diff in all_)
     edges = Counter((x.label, *edge) for r, _, x in all_ if x.kind == "edges" for edge in x.edges(r.text))
     wrong = {role: [w for w in whose if w[2].role == role and w[2].meant != w[2].said] for role in ROLES}
+    legend = " ".join(f'<i style="border-color:{colour}">{label}</i>' for label, colour in LINES.items())
     parts = [
+        f"<p>{legend}</p>",
         html_table(["", *COUNTED], [[label, *counts[label].values()] for label in LABELS]),
         html_table(
             ["of the directives found right", "wrong", "of"],
