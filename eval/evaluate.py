@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import rules
 import tables
+from differences import compare, count
 from huggingface_hub import hf_hub_download
 
 from duban import __version__, corpus, hub
@@ -29,7 +30,6 @@ from duban.checkpoint import DEFAULT
 from duban.corpus import COMPOSED, Report
 from duban.distort import distort
 from duban.document import Document
-from duban.labels import LABELS
 from duban.markup import Mark
 from duban.models import load
 from duban.scoring import calibration_error, micro_f1_interval, strict_scores
@@ -103,25 +103,6 @@ def distorted(reports: Sequence[Report], seed: int = 0) -> list[Report]:
     return copies
 
 
-def errors(reports: Sequence[Report], documents: Sequence[Document]) -> dict[str, dict[str, int]]:
-    """By label: annotated spans found right, found with other edges, or missed; spans marked where there is none."""
-    counts = {label: dict.fromkeys(("right", "edges", "missed", "invented"), 0) for label in LABELS}
-    for report, document in zip(reports, documents, strict=True):
-        gold, predicted = report.spans(), found(document)
-        for span in gold:
-            kind = "right" if span in predicted else "edges" if _meets(span, predicted) else "missed"
-            counts[span[2]][kind] += 1
-        for span in predicted:
-            counts[span[2]]["invented"] += not _meets(span, gold)
-    return counts
-
-
-def _meets(span: tuple[int, int, str], others: Sequence[tuple[int, int, str]]) -> bool:
-    """Whether a span shares a character with one of its label."""
-    start, end, label = span
-    return any(label == other[2] and start < other[1] and other[0] < end for other in others)
-
-
 def about(source: str | None) -> dict[str, Any]:
     """Which model was measured, by the SHA-256 of its weights, and when; `duban publish` compares it."""
     folder = Path(source or DEFAULT)
@@ -169,7 +150,7 @@ def main() -> None:
             if picked:
                 result[name] = measure([part[i] for i in picked], [documents[i] for i in picked])
         result["rules"] = measure(part, by_rules)
-        result["errors"] = errors(part, documents)
+        result["errors"] = count(d for r, read in zip(part, documents) for d in compare(r.marks, read.spans))
         copies = distorted(part)
         result["distorted"] = measure(copies, tagger.predict([r.text for r in copies]))
         result["stability"] = stability(part, tagger.predict)

@@ -78,9 +78,17 @@ def groups(split: str, result: Result) -> str:
 
 
 def errors(split: str, result: Result) -> str:
-    """What became of the annotated spans of each label, and what was marked where there is none."""
-    rows = [[label, *(of[kind] for kind in ("right", "edges", "missed", "invented"))] for label, of in result.items()]
-    return table([f"{split}, spans", "right", "found with other edges", "missed", "marked where there is none"], rows)
+    """What became of the annotated spans of each label, and what was marked where there is none or another."""
+    names = {
+        "right": "right",
+        "edges": "found with other edges",
+        "wrong label": "found as another label",
+        "missed": "missed",
+        "invented": "marked where there is none",
+        "for another": "marked for another label",
+    }
+    rows = [[label, *(of[kind] for kind in names)] for label, of in result.items()]
+    return table([f"{split}, spans", *names.values()], rows)
 
 
 def trust(split: str, result: Result) -> str:
