@@ -283,8 +283,8 @@ def main() -> None:
         tokenizer.save_pretrained(args.out / "model")
         try:
             export(args.out / "model")  # so that it reads without torch
-        except ValueError as error:
-            print(f"no file for onnxruntime: {error}")
+        except ValueError as why:
+            print(f"no file for onnxruntime: {why}")
         log = {
             "base": Path(args.model).name if Path(args.model).is_dir() else args.model,
             "epochs": args.epochs,

@@ -51,7 +51,7 @@ def test_both_read_alike(light, bare, composed):
 
 
 def test_a_text_reads_the_same_in_any_batch(light, composed):
-    texts = [*(r.text for r in composed[:4]), "", SAMPLE, "孙志强调，要守住底线。"]
+    texts = [*(r.text for r in composed[:2]), "", SAMPLE, "孙志强调，要守住底线。"]
     alone = duban.load(light, device="cpu", batch_tokens=1).predict(texts)
     for document, other in zip(alone, duban.load(light, device="cpu").predict(texts), strict=True):
         assert spans(document) == spans(other)

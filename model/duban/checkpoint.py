@@ -64,16 +64,17 @@ class Checkpoint:
                 f"the model {name!r} has {its}; duban reads "
                 f"models trained by its train.py, whose {len(TAGS)} labels begin {', '.join(TAGS[:4])}"
             )
-        written = {key: tokens.get(f"{key}_token") or f"[{key.upper()}]" for key in Special._fields}
-        ids = {key: tokenizer.token_to_id(t["content"] if isinstance(t, dict) else t) for key, t in written.items()}
-        if tokenizer.get_vocab_size() > config["vocab_size"] or None in ids.values():
+        written = [tokens.get(f"{key}_token") or f"[{key.upper()}]" for key in Special._fields]
+        found = [tokenizer.token_to_id(t["content"] if isinstance(t, dict) else t) for t in written]
+        ids = [i for i in found if i is not None]
+        if tokenizer.get_vocab_size() > config["vocab_size"] or len(ids) < len(found):
             raise OSError(f"the tokenizer at {name!r} does not fit its model; save both into one folder")
         tokenizer.no_truncation()
         tokenizer.no_padding()
         tokenizer.encode_special_tokens = True  # "[SEP]" in a text is five characters like others
         return cls(
             tokenizer,
-            Special(**ids),
+            Special(*ids),
             np.array([label2id[tag] for tag in TAGS]),
             int(config["max_position_embeddings"]),
             float(config.get("calibration_temperature", 1.0)),
@@ -110,7 +111,7 @@ def fetch(name: str, revision: str | None, *files: str) -> Path:
     if Path(name).is_dir():
         return Path(name)
     from huggingface_hub import snapshot_download
-    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+    from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
     silent = are_progress_bars_disabled()
     disable_progress_bars()  # a library prints nothing
