@@ -37,4 +37,5 @@ def test_the_wheel_holds_the_model_and_the_samples_and_no_more(wheel):
     shipped = {name for name in shipped if "__pycache__" not in name}
     inside = {name for name in wheel if ".dist-info/" not in name}
     assert inside == shipped
-    assert {"duban/default/model.safetensors", "duban/samples/1.txt"} <= inside
+    needed = {"model.safetensors", "onnx/model.onnx", "tokenizer.json", "config.json"}
+    assert {f"duban/default/{name}" for name in needed} | {"duban/samples/1.txt"} <= inside
