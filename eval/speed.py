@@ -15,7 +15,6 @@ import json
 import multiprocessing
 import os
 import platform
-import statistics
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -130,6 +129,8 @@ def measure(folder: Path, names: Sequence[str], texts: list[str], size: Size) ->
 
 def shown(found: Measured, folder: Path, texts: list[str], size: Size) -> Table:
     """The tables, as eval/card.py shows them."""
+    import numpy as np
+
     from duban.checkpoint import ONNX, Checkpoint
     from duban.tokens import tokenise
 
@@ -143,11 +144,11 @@ def shown(found: Measured, folder: Path, texts: list[str], size: Size) -> Table:
         if name == "onnx" and b"MatMulNBits" not in (folder / ONNX).read_bytes():
             form = "float32"
         title = [SYSTEMS[name].title, form or "–"]
-        cuts = statistics.quantiles(found.waits[name], n=20, method="inclusive")
+        cuts = np.quantile(found.waits[name], [k / 20 for k in range(1, 20)])
         share = f"{100 * max(rates) * work / max(found.gemm[form]):.0f} %" if form else "–"
         waited = [f"{1e3 * cut:.0f}" for cut in (cuts[9], cuts[18])]
-        load = f"{statistics.median(found.starts[name]):.1f}"
-        read = [f"{max(rates):,.0f}", f"{statistics.median(rates):,.0f}"]
+        load = f"{np.median(found.starts[name]):.1f}"
+        read = [f"{max(rates):,.0f}", f"{np.median(rates):,.0f}"]
         rows.append([*title, *read, *waited, f"{found.memory[name]:.0f}", load, share])
         quickest = map(min, zip(*found.lengths[name]))
         by_length.append([*title, *(f"{1e6 * s / n:.1f}" for s, n in zip(quickest, size.lengths))])
@@ -169,7 +170,7 @@ def shown(found: Measured, folder: Path, texts: list[str], size: Size) -> Table:
         {
             "title": "Matrix products of this machine, billions of operations a second",
             "columns": ["numbers", "best", "median"],
-            "rows": [[form, f"{max(r):.0f}", f"{statistics.median(r):.0f}"] for form, r in found.gemm.items()],
+            "rows": [[form, f"{max(r):.0f}", f"{np.median(r):.0f}"] for form, r in found.gemm.items()],
         },
     ]
     head = ["", "numbers", "characters/s, best", "median", "p50 ms", "p95 ms", "peak MB", "start s", "of the GEMM rate"]
