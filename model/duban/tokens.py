@@ -117,9 +117,10 @@ class Window(NamedTuple):
 
 
 def windows(length: int, breaks: np.ndarray, size: int = WINDOW, overlap: int = OVERLAP) -> list[Window]:
-    """Windows over `length` tokens, of like size, which begin and end between clauses where such a place is near.
+    """Windows over `length` tokens, as full as they can be, which begin and end between clauses where that is near.
 
-    A text that fits is one window. Neighbours share at least `overlap` tokens, and at most twice as many.
+    A text that fits is one window. Neighbours share `overlap` tokens to twice as many; the last window reaches back for
+    more, since a model trained on full windows reads short ones less well.
 
     Args:
         length: tokens of the text.
@@ -134,12 +135,11 @@ def windows(length: int, breaks: np.ndarray, size: int = WINDOW, overlap: int = 
         raise ValueError(f"overlap {overlap} must be at least 0 and a fifth of the window of {size} tokens at most")
     found, start = [], 0
     while length - start > size:
-        rest = length - start
-        needed = -(-(rest - overlap) // (size - overlap))
-        even = start - (-(rest + (needed - 1) * overlap) // needed)
-        end = _nearest(breaks, even, even - overlap, min(start + size, even + overlap))
+        end = _nearest(breaks, start + size, start + size - overlap, start + size)
         found.append(Window(start, end))
         start = _nearest(breaks, end - overlap, end - 2 * overlap, end - overlap)
+    if found:
+        start = min(start, _nearest(breaks, length - size, length - size, length - size + overlap))
     return [*found, Window(start, length)] if length else []
 
 
