@@ -7,13 +7,14 @@ import sys
 import numpy as np
 import pytest
 from conftest import ROOT, SAMPLE
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from strategies import HARD, PIECES
 
 import duban
 from duban.checkpoint import DEFAULT
 from duban.document import Document
 from duban.labels import EDGE_PUNCTUATION, LABELS, LINE_BREAKS, TAGS
+from duban.text import normalise
 from duban.tokens import tokenise
 
 few = settings(max_examples=25, deadline=None)
@@ -58,6 +59,7 @@ def test_records_go_through_json_and_back(document):
 
 @few
 @given(HARD | PIECES)
+@example("</P&mp;&nbsp;")
 def test_hard_rules_hold_for_any_text(tagger, text):
     document = tagger.predict(text)
     assert document.text == text
@@ -65,7 +67,8 @@ def test_hard_rules_hold_for_any_text(tagger, text):
     for s in document.spans:
         assert 0 <= s.start < s.end <= len(text)
         assert text[s.start : s.end] == s.text
-        for c in (s.text[0], s.text[-1]):
+        read = normalise(s.text).text  # &mp; is one character, ∓, and ends on no punctuation
+        for c in (read[0], read[-1]):
             assert c not in EDGE_PUNCTUATION
             assert not c.isspace()
         assert LINE_BREAKS.isdisjoint(s.text)
