@@ -24,6 +24,8 @@ from duban.labels import split as pair
 from duban.markup import Mark
 
 START = "-DOCSTART-"
+#: In the column of issuers.
+NOBODY = "_"
 _ESCAPED = re.compile(r"\\(?:[\\ntr]|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})")
 
 
@@ -78,7 +80,7 @@ def parse(record: tuple[str, Rows]) -> Report:
         for one, before in zip(tag, tags[-1]):
             if one.startswith("I-") and one[2:] != before[2:]:
                 raise ValueError(f"line {number}: {one} goes on with nothing; the tags are to be IOB2")
-        if tag[0].startswith("B-") and len(columns) == 4 and columns[1] != "_":
+        if tag[0].startswith("B-") and len(columns) == 4 and columns[1] != NOBODY:
             issuers[len(text)] = _unescape(columns[1])
         inside = (tag[0].replace("B-", "I-"), tag[1].replace("B-", "I-"))
         text += token
@@ -100,9 +102,10 @@ def write(path: Path, reports: Sequence[Report]) -> None:
     lines = []
     for report in reports:
         lines.append(f"{START} {_escape(report.id)} -X- O\n\n")
-        issuers = {m.start: _escape(m.issuer) for m in report.marks if m.issuer}
+        named = {m.start: _escape(m.issuer) for m in report.marks if m.issuer}
+        issuers = {at: r"\x5f" if name == NOBODY else name for at, name in named.items()}
         clauses, entities = layer_tags(report.spans(), len(report.text))
         for i, c in enumerate(report.text):
-            lines.append(f"{_escape(c)} {issuers.get(i, '_')} {clauses[i]} {entities[i]}\n" + "\n" * (c == "\n"))
+            lines.append(f"{_escape(c)} {issuers.get(i, NOBODY)} {clauses[i]} {entities[i]}\n" + "\n" * (c == "\n"))
         lines.append("\n")
     path.write_text("".join(lines), encoding="utf-8", newline="")
