@@ -14,7 +14,6 @@ one of the same vocabulary guesses, and its last layer (as in TinyBERT, Jiao et 
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import time
 from importlib.util import find_spec
@@ -33,7 +32,7 @@ from transformers import (
     get_linear_schedule_with_warmup,
 )
 
-from duban.corpus import read_news
+from duban.corpus import read_news, records
 from duban.precision import best_precision
 from duban.text import normalise
 from e5 import SPECIAL, build, kept
@@ -159,8 +158,7 @@ def train(args: argparse.Namespace, model: BertForMaskedLM, tokenizer: PreTraine
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
-    annotated = [line for path in args.leave_out.glob("*.jsonl") for line in path.read_text("utf-8").splitlines()]
-    left_out = {json.loads(line)["id"] for line in annotated}
+    left_out = {record["id"] for _, record in records(args.leave_out)}
     read = read_news(args.corpus) | {path.stem: path.read_text("utf-8") for path in args.corpus.glob("*.txt")}
     texts = [normalise(text).text for key, text in sorted(read.items()) if key not in left_out]
     first = len(texts) - args.held_out

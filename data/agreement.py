@@ -9,10 +9,10 @@ marked the same issuer. Works from the annotation files alone; no news text is n
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
+from duban.corpus import records
 from duban.labels import LABELS
 
 ROOT = Path(__file__).resolve().parent
@@ -21,8 +21,7 @@ Spans = dict[tuple[str, int, int, str], str | None]
 
 def read(folder: Path) -> dict[str, dict[str, Any]]:
     """The records of a folder's *.jsonl by id."""
-    lines = [line for path in sorted(folder.glob("*.jsonl")) for line in path.read_text("utf-8").splitlines()]
-    return {record["id"]: record for record in map(json.loads, lines)}
+    return {record["id"]: record for _, record in records(folder)}
 
 
 def main() -> None:
@@ -46,12 +45,10 @@ def main() -> None:
         print(f"| {name} | {len(ids)} | " + " | ".join(cells) + " |")
 
 
-def spans(records: dict[str, dict[str, Any]], ids: list[str]) -> Spans:
+def spans(by_id: dict[str, dict[str, Any]], ids: list[str]) -> Spans:
     """The issuer of every span (id, start, end, label) of some reports."""
     return {
-        (id_, span["start"], span["end"], span["label"]): span["issuer"]
-        for id_ in ids
-        for span in records[id_]["spans"]
+        (id_, span["start"], span["end"], span["label"]): span["issuer"] for id_ in ids for span in by_id[id_]["spans"]
     }
 
 

@@ -5,11 +5,10 @@ python data/statistics.py
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 
-from duban.corpus import COMPOSED, KINDS, SPLITS
+from duban.corpus import COMPOSED, KINDS, SPLITS, records
 from duban.labels import LABELS
 
 FOLDER = Path(__file__).resolve().parent / "annotations"
@@ -17,9 +16,7 @@ FOLDER = Path(__file__).resolve().parent / "annotations"
 
 def main() -> None:
     """Count from the annotation files alone, so that no news text is needed."""
-    rows = [
-        json.loads(line) for path in sorted(FOLDER.glob("*.jsonl")) for line in path.read_text("utf-8").splitlines()
-    ]
+    rows = [record for _, record in records(FOLDER)]
     print("| | reports | " + " | ".join(KINDS) + " | " + " | ".join(LABELS) + " |")
     print("|---|---|" + "---|" * (len(KINDS) + len(LABELS)))
     for source in ("real news", "composed"):

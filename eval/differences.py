@@ -61,6 +61,11 @@ class Attribution:
     meant: str | None
     said: str | None
 
+    @property
+    def right(self) -> bool:
+        """Whether they are one; 苗　青 and 苗青 are, since a Document calls a person as he is first written."""
+        return _bare(self.meant) == _bare(self.said)
+
 
 def compare(annotated: Sequence[Mark], predicted: Sequence[Span]) -> list[Difference]:
     """The spans of one report in pairs, those without a partner alone, sorted by where they begin."""
@@ -89,19 +94,30 @@ def _rank(a: Mark, p: Span) -> int:
     return 2 if a.label != p.label else int((a.start, a.end) != (p.start, p.end))
 
 
-def attributions(report: Report, document: Document) -> list[Attribution]:
-    """Issuer and addressee of each directive found right. A directive's addressee follows from the annotated spans."""
+def issuers(report: Report, document: Document) -> list[Attribution]:
+    """The issuer of each directive found right."""
+    meant = {(m.start, m.end): m.issuer for m in report.marks if m.label == "DIRECTIVE"}
+    return [
+        Attribution("issuer", d, meant[d.start, d.end], d.issuer)
+        for d in document.directives
+        if (d.start, d.end) in meant
+    ]
+
+
+def addressees(report: Report, document: Document) -> list[Attribution]:
+    """The addressee of each directive found right; which was meant follows from the annotated spans."""
     text = report.text
     spans = [Span(m.label, m.start, m.end, text[m.start : m.end], 1.0) for m in report.marks]
-    addressees = {(d.start, d.end): d.addressee for d in assemble(text, spans, normalise(text)).directives}
-    issuers = {(m.start, m.end): m.issuer for m in report.marks if m.label == "DIRECTIVE"}
-    found = []
-    for d in document.directives:
-        place = (d.start, d.end)
-        if place in issuers:
-            found.append(Attribution("issuer", d, issuers[place], d.issuer))
-            found.append(Attribution("addressee", d, _text(addressees.get(place)), _text(d.addressee)))
-    return found
+    meant = {(d.start, d.end): d.addressee for d in assemble(text, spans, normalise(text)).directives}
+    return [
+        Attribution("addressee", d, _text(meant[d.start, d.end]), _text(d.addressee))
+        for d in document.directives
+        if (d.start, d.end) in meant
+    ]
+
+
+def _bare(name: str | None) -> str | None:
+    return name and "".join(name.split())
 
 
 def _text(span: Span | None) -> str | None:

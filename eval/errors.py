@@ -14,7 +14,7 @@ from html import escape
 from pathlib import Path
 
 import tables
-from differences import COUNTED, Attribution, Difference, attributions, compare, count
+from differences import COUNTED, Attribution, Difference, addressees, compare, count, issuers
 
 from duban import corpus
 from duban.corpus import COMPOSED, Report
@@ -106,10 +106,10 @@ def section(title: str, content: str) -> str:
 def page(title: str, found: Sequence[Found]) -> str:
     """The page of reports and what was predicted of them: counts, edges, and every error."""
     all_ = [(r, d, diff) for r, d in found for diff in compare(r.marks, d.spans)]
-    whose = [(r, d, a) for r, d in found for a in attributions(r, d)]
+    whose = [(r, d, a) for r, d in found for a in (*issuers(r, d), *addressees(r, d))]
     counts = count(diff for *_, diff in all_)
     edges = Counter((x.label, *edge) for r, _, x in all_ if x.kind == "edges" for edge in x.edges(r.text))
-    wrong = {role: [w for w in whose if w[2].role == role and w[2].meant != w[2].said] for role in ROLES}
+    wrong = {role: [w for w in whose if w[2].role == role and not w[2].right] for role in ROLES}
     legend = " ".join(f'<i style="border-color:{colour}">{label}</i>' for label, colour in LINES.items())
     parts = [
         f"<p>{legend}</p>",

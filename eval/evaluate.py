@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import rules
 import tables
-from differences import compare, count
+from differences import compare, count, issuers
 from huggingface_hub import hf_hub_download
 
 from duban import __version__, corpus, hub
@@ -50,28 +50,24 @@ def measure(reports: Sequence[Report], documents: Sequence[Document]) -> dict[st
     for name, score in scores.items():
         if name != "macro avg":
             score["interval"] = micro_f1_interval(gold, predicted, None if name == "micro avg" else name)
-    issuers = [
-        _bare(directive.issuer) == _bare(mark.issuer)
-        for report, document in zip(reports, documents, strict=True)
-        for directive in document.directives
-        for mark in report.marks
-        if mark.label == "DIRECTIVE" and (mark.start, mark.end) == (directive.start, directive.end)
-    ]
+    told = [a.right for report, document in zip(reports, documents, strict=True) for a in issuers(report, document)]
     right = [span in set(g) for g, p in zip(gold, predicted, strict=True) for span in p]
     certainty = [s.score for d in documents for s in d.spans]
     return {
         "documents": len(reports),
         "labels": scores,
-        "issuer": {"accuracy": float(np.mean(issuers)) if issuers else 0.0, "directives": len(issuers)},
+        "issuer": {"accuracy": float(np.mean(told)) if told else 0.0, "directives": len(told)},
         "calibration_error": calibration_error(certainty, right),
     }
 
 
-def stability(reports: Sequence[Report], predict: Predict, seed: int = 0) -> dict[str, Any]:
+def stability(
+    reports: Sequence[Report], documents: Sequence[Document], predict: Predict, seed: int = 0
+) -> dict[str, Any]:
     """How many spans found in clean text are lost in its distorted copy, and how sure of them the model was."""
     rng = random.Random(seed)
     texts, moved, clean = [], [], []
-    for report, document in zip(reports, predict([r.text for r in reports]), strict=True):
+    for report, document in zip(reports, documents, strict=True):
         text, marks = distort(report.text, [Mark(s.start, s.end, s.label) for s in document.spans], rng)
         texts.append(text)
         moved.append([(m.start, m.end, m.label) for m in marks])
@@ -116,11 +112,6 @@ def about(source: str | None) -> dict[str, Any]:
     }
 
 
-def _bare(issuer: str | None) -> str | None:
-    """A name without white space: 苗　青 and 苗青 are one person, and a Document calls him as he is first written."""
-    return issuer and "".join(issuer.split())
-
-
 def _is_kind(kind: str, report: Report) -> bool:
     return report.kind == kind
 
@@ -158,7 +149,7 @@ def main() -> None:
         result["errors"] = count(d for r, read in zip(part, documents) for d in compare(r.marks, read.spans))
         copies = distorted(part)
         result["distorted"] = measure(copies, tagger.predict([r.text for r in copies]))
-        result["stability"] = stability(part, tagger.predict)
+        result["stability"] = stability(part, documents, tagger.predict)
         results[split] = result
         shown = [tables.scores, tables.groups, tables.trust]
         print("\n\n".join([*(show(split, result) for show in shown), tables.errors(split, result["errors"])]) + "\n")

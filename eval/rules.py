@@ -36,10 +36,10 @@ def predict(text: str) -> Document:
     normalised = normalise(text)
     read = normalised.text
     found: list[tuple[int, int, str]] = []
-    names: set[str] = set()
+    names: dict[str, None] = {}  # in the order of the text
     for match in _POST.finditer(read):
         found.append((*match.span("post"), "POST"))
-        names.add(match["name"])
+        names[match["name"]] = None
     found += [(m.start(), m.end(), "OFFICIAL") for name in names for m in re.finditer(re.escape(name), read)]
     ordering = False
     for sentence in re.finditer(r"[^。!?\n]+", read):
@@ -66,7 +66,7 @@ def _spans(text: str, found: list[tuple[int, int, str]]) -> list[Span]:
     """Spans in the given text, white space stripped, those that overlap an earlier one of their layer left out."""
     normalised = normalise(text)
     spans: list[Span] = []
-    for start, end, label in sorted(set(found), key=lambda span: (span[0], -span[1])):
+    for start, end, label in sorted(set(found), key=lambda span: (span[0], -span[1], span[2])):
         while start < end and normalised.text[start] in " 、":
             start += 1
         while start < end and normalised.text[end - 1] in " 、":

@@ -18,7 +18,7 @@ from duban.scoring import strict_scores
 from duban.text import normalise
 
 sys.path.insert(0, str(ROOT / "eval"))
-from differences import attributions, compare, count
+from differences import addressees, compare, count, issuers
 from errors import page
 
 
@@ -81,8 +81,16 @@ def case():
 
 def test_wrong_issuers_say_who_was_meant():
     report, document = case()
-    found = {a.role: (a.meant, a.said) for a in attributions(report, document)}
+    found = {a.role: (a.meant, a.said) for a in (*issuers(report, document), *addressees(report, document))}
     assert found == {"issuer": ("会议", "孙志"), "addressee": ("各地", "各地要")}
+
+
+def test_a_name_with_and_without_its_space_is_one_person():
+    text, annotated = from_markup("⟦O|苗　青⟧主持。⟦O|苗青⟧强调，要⟪苗青|守住底线⟫。")
+    report = corpus.Report("a", "composed", text, "2024-01-01", "meeting", "dev", "x", "y", tuple(annotated))
+    document = assemble(text, spans([(m.start, m.end, m.label) for m in annotated], text), normalise(text))
+    (issuer,) = issuers(report, document)
+    assert (issuer.meant, issuer.said, issuer.right) == ("苗青", "苗　青", True)
 
 
 def test_the_page_shows_each_error_and_escapes_everything():

@@ -12,7 +12,7 @@ import gzip
 import hashlib
 import json
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -133,25 +133,18 @@ def read_news(folder: Path, ids: frozenset[str] | None = None) -> dict[str, str]
     return texts
 
 
-def load(folder: str | Path, news: str | Path | None = None) -> list[Report]:
-    """All reports of the *.jsonl files of a folder, checked.
+def files(folder: str | Path) -> list[Path]:
+    """The *.jsonl of a folder, sorted; or the one file that is named instead."""
+    return [Path(folder)] if Path(folder).is_file() else sorted(Path(folder).glob("*.jsonl"))
 
-    Args:
-        folder: where the annotations lie; or one such file.
-        news: the folder of the news texts. News documents whose text is not there are left out, with one line in the
-            log that says how many.
 
-    Raises:
-        AnnotationError: naming file and line, for a line that is no such object, an unknown kind or split, an id that
-            comes twice, a checksum that does not match, or a span that breaks a hard rule.
-        FileNotFoundError: when the folder holds no annotations.
+def records(folder: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(file:line, JSON object) of every annotated report of a folder, or of one file, news without its text.
+
+    Raises AnnotationError, naming file and line, for a line that is no such object, and for an id that comes twice.
     """
-    paths = [Path(folder)] if Path(folder).is_file() else sorted(Path(folder).glob("*.jsonl"))
-    if not paths:
-        raise FileNotFoundError(f"no *.jsonl in {folder}: name the folder that holds the annotations")
-    lines: list[tuple[str, dict[str, Any]]] = []
     seen: set[str] = set()
-    for path in paths:
+    for path in files(folder):
         for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
             if not line.strip():
                 continue
@@ -165,7 +158,25 @@ def load(folder: str | Path, news: str | Path | None = None) -> list[Report]:
             if record["id"] in seen:
                 raise AnnotationError(f"{where} ({record['id']}): this id comes twice")
             seen.add(record["id"])
-            lines.append((f"{where} ({record['id']})", record))
+            yield where, record
+
+
+def load(folder: str | Path, news: str | Path | None = None) -> list[Report]:
+    """All reports of the *.jsonl files of a folder, checked.
+
+    Args:
+        folder: where the annotations lie; or one such file.
+        news: the folder of the news texts. News documents whose text is not there are left out, with one line in the
+            log that says how many.
+
+    Raises:
+        AnnotationError: naming file and line, for a line that is no such object, an unknown kind or split, an id that
+            comes twice, a checksum that does not match, or a span that breaks a hard rule.
+        FileNotFoundError: when the folder holds no annotations.
+    """
+    lines = [(f"{where} ({record['id']})", record) for where, record in records(folder)]
+    if not lines and not files(folder):
+        raise FileNotFoundError(f"no *.jsonl in {folder}: name the folder that holds the annotations")
 
     wanted = frozenset(record["id"] for _, record in lines if record["source"] != COMPOSED)
     texts = read_news(Path(news), wanted) if news is not None and wanted else {}
@@ -202,18 +213,24 @@ def _wrong_shape(record: Any) -> str | None:
             return f"{key} is {record[key]!r}, expected a string"
     if not isinstance(record["text"], str) and (record["text"] is not None or record["source"] == COMPOSED):
         return f"text is {record['text']!r}; it is a string, or null for news"
-    for key, allowed in (("kind", KINDS), ("split", SPLITS)):
-        if record[key] not in allowed:
-            return f"{key} is {record[key]!r}, expected one of {', '.join(allowed)}"
-    try:
-        datetime.date.fromisoformat(record["date"])
-    except ValueError:
-        return f"date is {record['date']!r}, expected YYYY-MM-DD"
+    if problem := next(wrong_head(record), None):
+        return problem
     spans = record["spans"] if isinstance(record["spans"], list) else [None]
     for span in spans:
         if not isinstance(span, dict) or not all(k in span and isinstance(span[k], t) for k, t in _SPAN.items()):
             return f"a span is an object with {', '.join(_SPAN)}, not {span!r}"
     return None
+
+
+def wrong_head(head: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with a report's kind, split or date, a sentence each."""
+    for key, allowed in (("kind", KINDS), ("split", SPLITS)):
+        if head[key] not in allowed:
+            yield f"{key} is {head[key]!r}, expected one of {', '.join(allowed)}"
+    try:
+        datetime.date.fromisoformat(head["date"])
+    except ValueError:
+        yield f"date is {head['date']!r}, expected YYYY-MM-DD"
 
 
 def save(path: str | Path, reports: Iterable[Report]) -> None:

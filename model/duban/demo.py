@@ -28,7 +28,7 @@ LONGEST = 20_000
 #: What the page says, in each of its languages.
 WORDS = {
     "中文": {
-        "about": "粘贴一篇会议或调研报道，看谁部署了什么、要求谁做、达到什么目标。指向（或轻点）彩色文字可看详情。",
+        "about": "粘贴一篇会议或调研报道，看谁部署了什么、要求谁做、达到什么目标。指向彩色文字可看详情。",
         "report": "报道",
         "sample": "或选一个示例",
         "read": "分析",

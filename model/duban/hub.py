@@ -11,7 +11,6 @@ import json
 import math
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -125,7 +124,7 @@ def dataset(repo: str, folder: Path = ROOT / "data") -> Upload:
         raise PublishError(str(error)) from error
     _check_figures(f"no cards beside {folder}; run this in a checkout of duban")
     lines: dict[str, list[str]] = {split: [] for split in corpus.SPLITS}
-    for where, record in _records(annotations):
+    for where, record in corpus.records(annotations):
         if record["source"] != corpus.COMPOSED and record["text"] is not None:
             raise PublishError(f"{where}: the text of {record['id']} is its publisher's; make it null")
         lines[record["split"]].append(json.dumps(record, ensure_ascii=False) + "\n")
@@ -233,13 +232,6 @@ def _card(path: Path, repo: str, kind: str) -> bytes:
     if missing:
         raise PublishError(f"{path}: the metadata between its --- lines lacks {', '.join(missing)}")
     return text.encode()
-
-
-def _records(folder: Path) -> Iterator[tuple[str, dict[str, str]]]:
-    for path in sorted(folder.glob("*.jsonl")):
-        for number, line in enumerate(path.read_text("utf-8").split("\n"), 1):
-            if line.strip():
-                yield f"{path}:{number}", json.loads(line)
 
 
 def _is_owned(path: str, owned: tuple[str, ...]) -> bool:

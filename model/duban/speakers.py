@@ -93,14 +93,14 @@ def turns(text: str, officials: Sequence[Placed], posts: Sequence[Placed], order
         orders: directives and addressees, sorted by start: what is said may follow a verb with nothing between, and
             words inside a directive give the word to nobody.
     """
+    if speech := _SPEECH.search(text):
+        own = [o for o in officials if o.start < speech.end()]
+        if len(own) == 1:
+            return [Turn(0, own[0].name)]  # a speech given whole, its speaker below the title
     starts = {o.start for o in orders}
     inside = {i for o in orders if o.span.label == "DIRECTIVE" for i in range(o.start, o.end)}
     reading = _Reading(text, officials, posts, inside)
     found: list[Turn] = []
-    if speech := _SPEECH.search(text):
-        own = [o for o in officials if speech.start() <= o.start < speech.end()]
-        if len(own) == 1:
-            return [Turn(0, own[0].name)]  # a speech given whole, its speaker below the title
     host: Placed | None = None  # who spoke last in his own right, not quoted
     sentence_turn: tuple[int, str] = (-1, "")
     for said in _SAYS.finditer(text):
@@ -193,8 +193,9 @@ class _Reading:
         named = self.subjects[i] if i < len(self.subjects) and self.subjects[i].end <= end else None
         pronoun = _PRONOUN.match(self.text, start, end)
         if pronoun and pronoun.end() - 1 not in self.titled:
-            general = next((s for s in self.subjects if s.name == _QUOTED), None) if pronoun[0][-1] == "记" else None
-            return general or self._meant(start, host)
+            if pronoun[0].endswith("总书记") and (general := [s for s in self.subjects if s.name == _QUOTED]):
+                return general[0]
+            return self._meant(start, host)
         for body in _BODY.finditer(self.text, start, end):
             if named and named.start <= body.start():
                 break

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from duban import corpus
 from duban.corpus import COMPOSED, HEAD, AnnotationError, Report
 from duban.formats import brat, conll2003, docbin, doccano, inline, labelstudio
-from duban.formats.shape import UNKNOWN, wrong_head
+from duban.formats.shape import UNKNOWN, head_of
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ def read(path: Path, kind: str, news: Path | None = None) -> list[Report]:
             except (ValueError, TypeError, AttributeError) as error:
                 wrong.append(f"{place}: {error}")
                 continue
-            found = [*wrong_head(report), *corpus.problems(report.text, report.marks)]
+            found = [*corpus.wrong_head(head_of(report)), *corpus.problems(report.text, report.marks)]
             if report.id in reports:
                 found.append("this id comes twice")
             wrong += [f"{place} ({report.id}): {problem}" for problem in found]

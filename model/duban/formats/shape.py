@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import datetime
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
-from duban.corpus import COMPOSED, HEAD, KINDS, SPLITS, Report
+from duban.corpus import COMPOSED, HEAD, Report
 from duban.labels import LABELS, MEETING
 from duban.markup import Mark
 
@@ -41,17 +40,6 @@ def make(head: Mapping[str, Any], text: Any, marks: Iterable[Mark]) -> Report:
 def head_of(report: Report) -> dict[str, str]:
     """What a report has besides its text and its spans."""
     return {key: getattr(report, key) for key in HEAD}
-
-
-def wrong_head(report: Report) -> Iterator[str]:
-    """What is wrong with a report's head, a sentence each."""
-    for key, allowed in (("kind", KINDS), ("split", SPLITS)):
-        if getattr(report, key) not in allowed:
-            yield f"{key} is {getattr(report, key)!r}, expected one of {', '.join(allowed)}"
-    try:
-        datetime.date.fromisoformat(report.date)
-    except ValueError:
-        yield f"date is {report.date!r}, expected YYYY-MM-DD"
 
 
 def link(report: Report) -> Linked:
