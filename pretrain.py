@@ -109,6 +109,36 @@ def masked_loss(
     return (loss + divergence) / 2 + torch.nn.functional.mse_loss(hidden, taught)
 
 
+def packed(
+    corpus: Path, leave_out: Path, held_out: int, tokenizer: PreTrainedTokenizerBase, length: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Rows of token ids to learn from, and the first 64 rows of the last `held_out` texts by id; no annotated report.
+
+    Raises SystemExit when there are too few texts.
+    """
+    left_out = {record["id"] for _, record in records(leave_out)}
+    read = read_news(corpus) | {path.stem: path.read_text("utf-8") for path in corpus.glob("*.txt")}
+    texts = [normalise(text).text for key, text in sorted(read.items()) if key not in left_out]
+    first = len(texts) - held_out
+    if held_out < 1 or first < 1:
+        raise SystemExit(f"{corpus} holds {len(texts)} texts; --held-out {held_out} must leave some of them")
+    return pack(texts[:first], tokenizer, length), pack(texts[first:], tokenizer, length)[:64]
+
+
+def held_out_loss(
+    accelerator: Accelerator, model: BertForMaskedLM, tokenizer: PreTrainedTokenizerBase, rows: torch.Tensor
+) -> float:
+    """Mean cross-entropy, in nats a masked character, 15 % of them masked, the same each time."""
+    model.eval()
+    inputs, chosen = mask(rows, tokenizer, torch.Generator().manual_seed(0), 0.15)
+    with torch.no_grad(), accelerator.autocast():
+        losses = []
+        for some in zip(*(t.to(accelerator.device).split(16) for t in (inputs, rows, chosen))):
+            losses.append(masked_loss(accelerator.unwrap_model(model), *some))
+    model.train()
+    return float(torch.stack(losses).mean())
+
+
 def main() -> None:
     """Build the starting checkpoint, then train it; interrupted, it goes on from its last checkpoint."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -158,15 +188,7 @@ def train(args: argparse.Namespace, model: BertForMaskedLM, tokenizer: PreTraine
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
-    left_out = {record["id"] for _, record in records(args.leave_out)}
-    read = read_news(args.corpus) | {path.stem: path.read_text("utf-8") for path in args.corpus.glob("*.txt")}
-    texts = [normalise(text).text for key, text in sorted(read.items()) if key not in left_out]
-    first = len(texts) - args.held_out
-    if args.held_out < 1 or first < 1:
-        raise SystemExit(f"{args.corpus} holds {len(texts)} texts; --held-out {args.held_out} must leave some of them")
-    held_out = pack(texts[first:], tokenizer, args.length)[:64]
-    rows = pack(texts[:first], tokenizer, args.length)
-
+    rows, held_out = packed(args.corpus, args.leave_out, args.held_out, tokenizer, args.length)
     accelerator = Accelerator(mixed_precision=args.precision)
     if accelerator.num_processes > 1:
         raise SystemExit("pretrain.py runs on one process, on CPU or GPU")
@@ -182,16 +204,6 @@ def train(args: argparse.Namespace, model: BertForMaskedLM, tokenizer: PreTraine
         if shapes[0] != shapes[1]:
             raise SystemExit(f"{args.teacher} has vocabulary and width {shapes[1]}, the model has {shapes[0]}")
 
-    def held_out_loss() -> float:
-        model.eval()
-        inputs, chosen = mask(held_out, tokenizer, torch.Generator().manual_seed(0), 0.15)
-        with torch.no_grad(), accelerator.autocast():
-            losses = []
-            for rows in zip(*(t.to(accelerator.device).split(16) for t in (inputs, held_out, chosen))):
-                losses.append(masked_loss(accelerator.unwrap_model(model), *rows))
-        model.train()
-        return float(torch.stack(losses).mean())
-
     step, per_epoch = 0, len(loader)
     last = args.work / "step"  # names the checkpoint only once that is whole, so a run killed at any moment can go on
     if last.exists():
@@ -199,7 +211,7 @@ def train(args: argparse.Namespace, model: BertForMaskedLM, tokenizer: PreTraine
         accelerator.load_state(args.work / f"checkpoint-{step}")
     masking = torch.Generator()
     accelerator.print(f"{rows.numel():,} characters, {per_epoch} batches an epoch")
-    accelerator.print(f"step {step} held-out loss {held_out_loss():.3f}")
+    accelerator.print(f"step {step} held-out loss {held_out_loss(accelerator, model, tokenizer, held_out):.3f}")
     began, first_step = time.time(), step
     while step < args.steps:
         order.manual_seed(args.seed + step // per_epoch)
@@ -224,7 +236,8 @@ def train(args: argparse.Namespace, model: BertForMaskedLM, tokenizer: PreTraine
                 last.with_suffix(".part").replace(last)
                 for old in set(args.work.glob("checkpoint-*")) - {args.work / f"checkpoint-{step}"}:
                     shutil.rmtree(old)
-                accelerator.print(f"step {step} held-out loss {held_out_loss():.3f}", flush=True)
+                loss_there = held_out_loss(accelerator, model, tokenizer, held_out)
+                accelerator.print(f"step {step} held-out loss {loss_there:.3f}", flush=True)
             if step == args.steps:
                 return
 

@@ -15,8 +15,10 @@ import argparse
 import json
 import logging
 import random
+import re
 import shutil
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,7 @@ from accelerate import Accelerator, DataLoaderConfiguration
 from accelerate.utils import GradientAccumulationPlugin, set_seed
 from rich.progress import track
 from torch.utils.data import DataLoader, Dataset
-from transformers import AutoModelForTokenClassification, AutoTokenizer
+from transformers import AutoModelForTokenClassification, AutoTokenizer, PreTrainedModel
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from duban import corpus
@@ -40,7 +42,7 @@ from duban.scoring import calibration_error, strict_scores
 from duban.tagger import Tagger
 from duban.tokens import Tokens, tokenise, window_of
 from duban.torch_runtime import TorchRuntime
-from export import export
+from export import calibrating, export
 
 ROOT = Path(__file__).resolve().parent
 IGNORED = -100  # the label of [CLS], [SEP] and padding, for cross_entropy
@@ -59,6 +61,7 @@ def arguments() -> argparse.Namespace:
         "--accumulate", type=int, default=1, help="passes that a step is split into, if memory is short"
     )
     parser.add_argument("--lr", type=float, default=4e-4)
+    parser.add_argument("--layer-decay", type=float, default=1.0, help="the learning rate of a layer by that above it")
     parser.add_argument("--warmup", type=float, default=0.1, help="share of the steps")
     parser.add_argument(
         "--distorted", type=float, default=0.3, help="share of the reports that are distorted, anew each epoch"
@@ -209,7 +212,7 @@ def main() -> None:
     batch_size = args.batch_size // args.accumulate
     sampler = LengthGroupedSampler(batch_size, lengths=data.lengths, generator=order)  # little padding
     loader = DataLoader(data, batch_size, sampler=sampler, collate_fn=data.collate, drop_last=True)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr, weight_decay=0.01)
+    optimizer = torch.optim.AdamW(groups(model, args.lr, args.layer_decay), weight_decay=0.01, fused=True)
     model, optimizer, loader = accelerator.prepare(model, optimizer, loader)
 
     state_file = args.out / "state.json"
@@ -224,34 +227,20 @@ def main() -> None:
             accelerator.load_state(args.out / f"checkpoint-{state['epoch']}")
         accelerator.print(f"going on after epoch {state['epoch']} of {args.out}")
     accelerator.init_trackers("log")
+    quiet = not accelerator.is_main_process
 
     for epoch in range(state["epoch"], args.epochs):
         began = time.time()
         data.draw(epoch)
         order.manual_seed(1000 * args.seed + epoch)
-        model.train()
-        bar = track(loader, f"epoch {epoch + 1}/{args.epochs}", disable=not accelerator.is_main_process)
-        for i, batch in enumerate(bar):
-            for group in optimizer.param_groups:
-                group["lr"] = args.lr * rise_and_fall((epoch + i / len(loader)) / args.epochs, args.warmup)
-            with accelerator.accumulate(model):
-                labels = batch.pop("labels")
-                logits = model(**batch).logits.float()
-                loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum")
-                # The mean over the tokens of all processes, so that their number does not change the result.
-                tokens = accelerator.reduce((labels != IGNORED).sum(), "sum")
-                loss = loss * accelerator.num_processes / tokens
-                accelerator.backward(loss)
-                if accelerator.sync_gradients:
-                    accelerator.clip_grad_norm_(model.parameters(), 1.0)
-                optimizer.step()
-                optimizer.zero_grad()
-            if accelerator.sync_gradients:
-                state["step"] += 1
-                accelerator.log({"loss": loss.item(), "lr": group["lr"]}, state["step"])
+        steps = learn(accelerator, model, optimizer, loader, epoch, args.epochs, args.warmup)
+        total = len(loader) // args.accumulate
+        for loss, rate in track(steps, f"epoch {epoch + 1}/{args.epochs}", total, disable=quiet):
+            state["step"] += 1
+            accelerator.log({"loss": loss, "lr": args.lr * rate}, state["step"])
         state["epoch"] = epoch + 1
         if accelerator.is_main_process:
-            told = f"epoch {epoch + 1} loss {loss.item():.4f}"
+            told = f"epoch {epoch + 1} loss {loss:.4f}"
             if epoch >= args.epochs // 2:  # the learning rate falls to nought, so the best epoch is a late one
                 bare = accelerator.unwrap_model(model)
                 scores = evaluate(Tagger(TorchRuntime(bare, checkpoint, str(accelerator.device))), dev)
@@ -282,7 +271,7 @@ def main() -> None:
         best.half().save_pretrained(args.out / "model")
         tokenizer.save_pretrained(args.out / "model")
         try:
-            export(args.out / "model")  # so that it reads without torch
+            export(args.out / "model", calibrating(reports))  # so that it reads without torch
         except ValueError as why:
             print(f"no file for onnxruntime: {why}")
         log = {
@@ -307,6 +296,51 @@ def main() -> None:
         )
         print(f"saved to {args.out / 'model'}")
     accelerator.end_training()
+
+
+def groups(model: PreTrainedModel, lr: float, decay: float) -> list[dict[str, Any]]:
+    """The parameters by depth. The `peak` of their learning rate is `lr` at the top, `decay` times that a layer below.
+
+    As in ULMFiT (Howard and Ruder 2018).
+    """
+    top = model.config.num_hidden_layers + 1
+    found: dict[int, list[torch.nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        layer = re.search(r"\.layer\.(\d+)\.", name)
+        depth = int(layer[1]) + 1 if layer else 0 if "embeddings." in name else top
+        found.setdefault(depth, []).append(parameter)
+    return [{"params": its, "peak": lr * decay ** (top - depth)} for depth, its in sorted(found.items())]
+
+
+def learn(
+    accelerator: Accelerator,
+    model: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    loader: DataLoader[Any],
+    epoch: int,
+    epochs: int,
+    warmup: float,
+) -> Iterator[tuple[float, float]]:
+    """One epoch; yields after each step the loss in nats a token, and the learning rates' share of their peaks."""
+    model.train()
+    for i, batch in enumerate(loader):
+        rate = rise_and_fall((epoch + i / len(loader)) / epochs, warmup)
+        for group in optimizer.param_groups:
+            group["lr"] = group["peak"] * rate
+        with accelerator.accumulate(model):
+            labels = batch.pop("labels")
+            logits = model(**batch).logits.float()
+            loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum")
+            # The mean over the tokens of all processes, so that their number does not change the result.
+            tokens = accelerator.reduce((labels != IGNORED).sum(), "sum")
+            loss = loss * accelerator.num_processes / tokens
+            accelerator.backward(loss)
+            if accelerator.sync_gradients:
+                accelerator.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            optimizer.zero_grad()
+        if accelerator.sync_gradients:
+            yield loss.item(), rate
 
 
 def rise_and_fall(progress: float, warmup: float) -> float:

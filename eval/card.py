@@ -1,13 +1,13 @@
-"""Write the figures into README.md, model_card.md and data/README.md, and check that they are the measured ones.
+"""Write the figures into README.md and the cards of model, data and base, and check that they are the measured ones.
 
     python eval/card.py             # fill the marked regions
     python eval/card.py --check     # change nothing; name each region that differs, and exit 1 if one does
 
 A region stands between `<!-- figures: NAME -->` and `<!-- /figures -->`; in the metadata of a card between
 `# figures: NAME` and `# /figures`. Its text comes from eval/results.json (by evaluate.py), from the scripts of data/,
-and, where they are there, from training.json beside the default model, eval/peers.json and eval/speed.json: the latter
-two are {"columns": [...], "rows": [[...], ...], "note": "..."}, with further such "tables", each under its "title",
-where there are any. A region whose source is absent is left empty.
+and, where they are there, from training.json beside the default model, eval/peers.json, speed.json and corpora.json.
+The latter three are {"columns": [...], "rows": [[...], ...], "note": "..."}, with further such "tables", each under its
+"title", where there are any; eval/trials.json has such "tables" too. A region whose source is absent is left empty.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from duban.checkpoint import DEFAULT
 from duban.labels import LABELS
 
 ROOT = Path(__file__).resolve().parent.parent
-FILES = ("README.md", "model_card.md", "data/README.md")
+FILES = ("README.md", "model_card.md", "data/README.md", "model/base/README.md")
 REGION = re.compile(r"(<!-- figures: ([\w -]+) -->)(\n?).*?(<!-- /figures -->)", re.DOTALL)
 METADATA = re.compile(r"(# figures: ([\w -]+)\n)()(?:.*?\n)??(# /figures)", re.DOTALL)
 
@@ -83,6 +83,40 @@ def measured(name: str, title: str) -> Callable[[], str]:
         for further in found.get("tables", []):
             parts += [f"**{further['title']}**", tables.table(further["columns"], further["rows"])]
         return "\n\n".join(filter(None, parts))
+
+    return region
+
+
+def fast() -> str:
+    """The speed in a sentence."""
+    found = read(ROOT / "eval" / "speed.json")
+    if not found:
+        return ""
+    rows = [dict(zip(["system", *found["columns"][1:]], row, strict=True)) for row in found["rows"]]
+    rates = {(row["system"], row["numbers"]): int(row["median"].replace(",", "")) for row in rows}
+    ours = rows[0]
+    best: dict[str, int] = {}  # of the pipeline, over its batch sizes
+    for (name, form), rate in rates.items():
+        if name.startswith("pipeline"):
+            best[form] = max(rate, best.get(form, 0))
+    beside = " and ".join(
+        f"{rates[ours['system'], ours['numbers']] / rate:.1f} times transformers' pipeline in {form}"
+        for form, rate in best.items()
+    )
+    return (
+        f"{ours['median']} characters a second, {beside}; a report of 1,000 characters takes {ours['p50 ms']} ms "
+        f"(median) or {ours['p95 ms']} ms (95 % of them less), the process {ours['peak MB']} MB at most."
+    )
+
+
+def trials(*titles: str) -> Callable[[], str]:
+    """Tables of trials.py, with its note."""
+
+    def region() -> str:
+        found = read(ROOT / "eval" / "trials.json")
+        chosen = [table for title in titles for table in found.get("tables", []) if table["title"] == title]
+        parts = [tables.table(table["columns"], table["rows"]) for table in chosen if table["rows"]]
+        return "\n\n".join([*parts, found["note"]]) if parts else ""
 
     return region
 
@@ -150,7 +184,11 @@ REGIONS: dict[str, Callable[[], str]] = {
     "when": when,
     "training": training,
     "peers": measured("peers.json", "### Beside other systems"),
+    "fast": fast,
     "speed": measured("speed.json", "## Speed"),
+    "corpora": measured("corpora.json", "### Many documents"),
+    "encoders": trials("encoders"),
+    "trials": trials("ways of training", "data"),
     "model-index": model_index,
     "statistics": printed("data/statistics.py", "data/annotations"),
     "agreement": printed("data/agreement.py", "data/second"),

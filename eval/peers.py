@@ -8,6 +8,8 @@
 - spacy: spaCy's entity recogniser over characters, one a layer, with vectors learned from these reports alone
 - lac: the person names that Baidu's LAC finds, against OFFICIAL; it is not trained here
 
+SpanMarker is not among them: its last release (1.8.1) needs transformers below 5. For crf: pip install sklearn-crfsuite
+
 All read normalised text (`duban.text`), and their spans are mapped back, so none suffers from what they cannot read.
 """
 
@@ -149,6 +151,7 @@ def lac(_: Sequence[Report]) -> Reader:
     return read
 
 
+NOTE = "Trained on the same reports; see the head of eval/peers.py. A dash: the system has no such label."
 SYSTEMS: dict[str, Callable[[Sequence[Report]], Reader]] = {"crf": crf, "spacy": spacy, "lac": lac}
 
 
@@ -198,12 +201,9 @@ def main() -> None:
             scores = strict_scores([r.spans() for r in part], predicted, [len(r.text) for r in part])
             rows.append(row(name, split, scores))
             print(" | ".join(rows[-1]), flush=True)
-    rows.sort(key=lambda cells: (cells[1], cells[0] != "duban"))
-    columns = ["strict F1", "split", *LABELS, "micro avg"]
-    note = "Trained on the same reports; see the head of eval/peers.py. A dash: the system has no such label."
-    args.out.write_text(
-        json.dumps({"columns": columns, "rows": rows, "note": note}, ensure_ascii=False, indent=1) + "\n"
-    )
+        table = sorted(rows, key=lambda cells: (cells[1], cells[0] != "duban"))
+        found = {"columns": ["strict F1", "split", *LABELS, "micro avg"], "rows": table, "note": NOTE}
+        args.out.write_text(json.dumps(found, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
 def row(name: str, split: str, scores: dict[str, dict[str, float]]) -> list[str]:

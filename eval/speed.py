@@ -131,7 +131,7 @@ def shown(found: Measured, folder: Path, texts: list[str], size: Size) -> Table:
     """The tables, as eval/card.py shows them."""
     import numpy as np
 
-    from duban.checkpoint import ONNX, Checkpoint
+    from duban.checkpoint import Checkpoint
     from duban.tokens import tokenise
 
     tokenizer = Checkpoint.read(folder, str(folder)).tokenizer
@@ -141,8 +141,6 @@ def shown(found: Measured, folder: Path, texts: list[str], size: Size) -> Table:
     rows, by_length = [], []
     for name, rates in found.rates.items():
         form = SYSTEMS[name].numbers
-        if name == "onnx" and b"MatMulNBits" not in (folder / ONNX).read_bytes():
-            form = "float32"
         title = [SYSTEMS[name].title, form or "–"]
         cuts = np.quantile(found.waits[name], [k / 20 for k in range(1, 20)])
         share = f"{100 * max(rates) * work / max(found.gemm[form]):.0f} %" if form else "–"
@@ -182,7 +180,8 @@ def note(size: Size, texts: Sequence[str], left_out: Mapping[str, str], load: fl
     from duban import __version__
     from duban.runtime import processors
 
-    packages = [p for p in ("onnxruntime", "torch", "transformers", "tokenizers", "spacy") if find_spec(p)]
+    used = ("onnxruntime", "openvino", "nncf", "torch", "transformers", "tokenizers", "spacy")
+    packages = [p for p in used if find_spec(p)]
     versions = ", ".join(f"{p} {version(p)}" for p in packages)
     sentences = [
         f"Measured on {date.today()}: {len(texts)} composed reports, {sum(map(len, texts)):,} characters, in "
@@ -191,7 +190,8 @@ def note(size: Size, texts: Sequence[str], left_out: Mapping[str, str], load: fl
         f"threads, but spaCy has one; load of the machine before: {load:.1f}.",
         f"duban {__version__}, Python {platform.python_version()}, {versions}. A GPU is unmeasured.",
         "p50 and p95: latency of one text of 1,000 characters. Peak: resident memory of the process, before it reads "
-        f"the long texts. Start: import and load, without Python's own start, median of {size.starts}.",
+        f"the long texts. Start: import and load, without Python's own start, median of {size.starts}; "
+        "that of OpenVINO and of onnxruntime in float32 includes making their graphs.",
         "Of the GEMM rate: 2 × the weights in the model's matrices × the tokens of the texts, a second, as a share of "
         "what products of the same shapes and numbers reach by themselves in torch. Attention's own products, padding "
         "and the overlaps of windows do not count as work.",

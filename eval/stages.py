@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 #: onnxruntime's operators that are matrix products, and what those of attention have in their names.
-PRODUCTS, ATTENTION = ("MatMul", "MatMulNBits", "MatMulInteger", "DynamicQuantizeMatMul", "Gemm"), "Attention"
+PRODUCTS, ATTENTION = ("MatMul", "MatMulIntegerToFloat"), "Attention"
 
 
 class Stages:

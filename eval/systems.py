@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))  # for export.py
 
 # A process imports this module before its start-up is timed, so the rest is imported where it is used.
 
@@ -30,6 +34,56 @@ def duban_onnx(folder: Path) -> Read:
     import duban
 
     return duban.load(folder, device="cpu", runtime="onnx").predict
+
+
+def duban_onnx_float(folder: Path) -> Read:
+    """duban by onnxruntime with products in 32 bits; starting it includes writing its file."""
+    import shutil
+    import tempfile
+
+    from export import export
+
+    with tempfile.TemporaryDirectory() as place:
+        copy = Path(shutil.copytree(folder, Path(place, "model")))
+        export(copy)
+        return duban_onnx(copy)
+
+
+def duban_openvino(folder: Path, numbers: str) -> Read:
+    """duban by OpenVINO, in bfloat16 or by NNCF's static quantisation; starting it includes making its graph."""
+    import numpy as np
+    import openvino
+    import torch
+    from transformers import AutoModelForTokenClassification
+
+    from duban import corpus
+    from duban.checkpoint import Checkpoint
+    from duban.runtime import BATCH_TOKENS, Runtime, pad, processors
+    from duban.tagger import Tagger
+    from duban.tokens import tokenise
+    from export import calibrating
+
+    checkpoint = Checkpoint.read(folder, str(folder))
+    model = AutoModelForTokenClassification.from_pretrained(folder, dtype=torch.float32).eval()
+    example = {name: torch.ones((2, 8), dtype=torch.int64) for name in ("input_ids", "attention_mask")}
+    graph = openvino.convert_model(model, example_input=example)
+    if numbers == "int8":
+        import nncf
+
+        reports = corpus.load(ROOT / "data" / "annotations" / "composed.jsonl")
+        texts = calibrating(reports)
+        rows = [pad([tokenise(text, checkpoint.tokenizer).ids[:254]], checkpoint.special) for text in texts]
+        data = nncf.Dataset([dict(zip(("input_ids", "attention_mask"), row, strict=True)) for row in rows])
+        graph = nncf.quantize(graph, data, model_type=nncf.ModelType.TRANSFORMER, subset_size=len(rows))
+    hint = {"INFERENCE_PRECISION_HINT": "bf16" if numbers == "bfloat16" else "f32"}
+    compiled = openvino.Core().compile_model(graph, "CPU", hint | {"INFERENCE_NUM_THREADS": processors()})
+
+    class OpenVino(Runtime):
+        def _outputs(self, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[np.ndarray]:
+            for ids, mask in batches:
+                yield compiled({"input_ids": ids, "attention_mask": mask})[0]
+
+    return Tagger(OpenVino(checkpoint, BATCH_TOKENS)).predict
 
 
 def duban_torch(folder: Path, dtype: str) -> Read:
@@ -97,6 +151,9 @@ class System(NamedTuple):
 
 SYSTEMS = {
     "onnx": System("duban, onnxruntime", duban_onnx, "int8"),
+    "onnx-float": System("duban, onnxruntime", duban_onnx_float, "float32"),
+    "openvino": System("duban, OpenVINO", partial(duban_openvino, numbers="bfloat16"), "bfloat16"),
+    "openvino-int8": System("duban, OpenVINO", partial(duban_openvino, numbers="int8"), "int8"),
     "torch": System("duban, torch", partial(duban_torch, dtype="float32"), "float32"),
     "torch-bf16": System("duban, torch", partial(duban_torch, dtype="bfloat16"), "bfloat16"),
     **{
@@ -119,10 +176,11 @@ def missing(name: str, folder: Path) -> str:
         return f"{folder} has no {ONNX}: make it with export.py"
     if SYSTEMS[name].numbers == "bfloat16" and not {"avx512_bf16", "amx_bf16"} & flags():
         return "the processor has no bfloat16"
-    package = {"lac": "LAC", "spacy": "spacy", "onnx": "onnxruntime"}.get(name, "transformers")
-    if find_spec(package):
+    needed = {"lac": "LAC", "spacy": "spacy", "openvino": "openvino", "openvino-int8": "openvino nncf"}
+    absent = [package for package in needed.get(name, "transformers").split() if not find_spec(package)]
+    if not absent:
         return ""
-    return f"{package} is not installed" + (", and cannot be on Python 3.11" if name == "lac" else "")
+    return f"{' and '.join(absent)} not installed" + (", and cannot be on Python 3.11" if name == "lac" else "")
 
 
 _read: Read

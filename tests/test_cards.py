@@ -25,8 +25,9 @@ def test_every_figure_is_the_measured_one():
 def test_a_figure_that_differs_is_named_and_filled(tmp_path):
     shutil.copytree(ROOT / "eval", tmp_path / "eval")
     shutil.copytree(ROOT / "data", tmp_path / "data")
-    for name in ("README.md", "model_card.md"):
-        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / "model" / "base").mkdir(parents=True)
+    for name in ("README.md", "model_card.md", "model/base/README.md"):
+        shutil.copy(ROOT / name, tmp_path / name)
     path = tmp_path / "eval" / "results.json"
     results = json.loads(path.read_text("utf-8"))
     results["test"]["all"]["labels"]["micro avg"]["f1"] = 0.4242

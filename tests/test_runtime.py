@@ -8,10 +8,11 @@ import pytest
 from conftest import ROOT, SAMPLE
 
 import duban
+from duban import corpus
 from duban.checkpoint import DEFAULT, ONNX
 from duban.runtime import OnnxRuntime
 from duban.torch_runtime import TorchRuntime
-from export import export
+from export import calibrating, export
 
 WITHOUT_TORCH = "import sys; sys.modules['torch'] = sys.modules['transformers'] = None\nimport duban\n"
 
@@ -30,7 +31,7 @@ def light(bare, tmp_path_factory):
     """The default model's folder with nothing but what onnxruntime needs."""
     folder = tmp_path_factory.mktemp("light") / "model"
     shutil.copytree(bare, folder)
-    export(folder)
+    export(folder, calibrating(corpus.load(ROOT / "data" / "annotations")))
     (folder / "model.safetensors").unlink()
     return folder
 
@@ -47,7 +48,7 @@ def test_both_read_alike(light, bare, composed):
     texts = [r.text for r in composed if r.split == "dev"][:8]
     one, two = (duban.load(folder, device="cpu").predict(texts) for folder in (light, bare))
     unlike = sum(len(spans(a) ^ spans(b)) for a, b in zip(one, two, strict=True))
-    assert unlike <= 0.02 * sum(len(spans(a)) + len(spans(b)) for a, b in zip(one, two, strict=True))
+    assert unlike <= 0.04 * sum(len(spans(a)) + len(spans(b)) for a, b in zip(one, two, strict=True))
 
 
 def test_a_text_reads_the_same_in_any_batch(light, composed):

@@ -8,13 +8,11 @@ import sys
 from conftest import ROOT
 
 from duban.checkpoint import DEFAULT
-from export import export
 
 
 def test_systems_are_measured_and_shown(tmp_path):
     folder, out = tmp_path / "model", tmp_path / "eval" / "speed.json"
     shutil.copytree(DEFAULT, folder)
-    export(folder)
     shutil.copytree(ROOT / "eval", tmp_path / "eval")
     command = [ROOT / "eval" / "speed.py", "--quick", "--systems", "onnx", "pipeline-32", "--model", folder]
     done = subprocess.run([sys.executable, *command, "--out", out], capture_output=True, text=True)
@@ -25,8 +23,8 @@ def test_systems_are_measured_and_shown(tmp_path):
     assert {"graph: products", "decoding", "tokenizer", "names", "attribution"} <= {row[0] for row in stages["rows"]}
 
     (tmp_path / "README.md").write_text("<!-- figures: speed --><!-- /figures -->", encoding="utf-8")
-    for name in ("model_card.md", "data/README.md"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+    for name in ("model_card.md", "data/README.md", "model/base/README.md"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("", encoding="utf-8")
     subprocess.run([sys.executable, tmp_path / "eval" / "card.py"], check=True)
     card = (tmp_path / "README.md").read_text("utf-8")

@@ -1,4 +1,4 @@
-"""train.py as users call it, on a tiny model: it trains, resumes, and does the same on two processes."""
+"""train.py as users call it, on a tiny model: it trains, resumes, does the same on two processes."""
 
 import json
 import os
@@ -8,8 +8,10 @@ import sys
 import pytest
 from conftest import ROOT
 from safetensors.numpy import load_file
+from transformers import AutoModelForTokenClassification
 
 import duban
+from train import groups, rise_and_fall
 
 ENV = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
 
@@ -127,3 +129,18 @@ def test_a_folder_without_reports_is_named(tmp_path, tiny_bert):
     with pytest.raises(subprocess.CalledProcessError) as error:
         train(tmp_path / "out", tiny_bert, tmp_path)
     assert "name the folder that holds the annotations" in error.value.stderr
+
+
+def test_every_weight_learns_and_the_lower_ones_slower(tiny_bert):
+    model = AutoModelForTokenClassification.from_pretrained(tiny_bert, num_labels=11)
+    found = groups(model, 0.1, 0.5)
+    assert sum(p.numel() for group in found for p in group["params"]) == sum(p.numel() for p in model.parameters())
+    peaks = [group["peak"] for group in found]  # embeddings, one layer, classifier
+    assert peaks == pytest.approx([0.025, 0.05, 0.1])
+    assert {id(p) for p in found[-1]["params"]} == {id(p) for p in model.classifier.parameters()}
+
+
+def test_the_rate_rises_then_falls_to_nought():
+    rates = [rise_and_fall(k / 10, 0.2) for k in range(11)]
+    assert (rates[0], rates[2], rates[10]) == (0, 1, 0)
+    assert rates == sorted(rates[:3]) + sorted(rates[3:], reverse=True)

@@ -31,7 +31,7 @@ class Tagger:
         self.tokenizer = runtime.checkpoint.tokenizer
         #: Divides the logits before scores are computed; fitted on the dev split by train.py.
         self.temperature = runtime.checkpoint.temperature
-        self._window = window_of(runtime.checkpoint.positions)
+        self.window = window_of(runtime.checkpoint.positions)
 
     @overload
     def predict(self, texts: str) -> Document: ...  # type: ignore[overload-overlap]
@@ -130,7 +130,7 @@ class Tagger:
         Where windows overlap it is the mean of their log-probabilities, by their shares, as far as decoding can tell:
         what is added to all logits of a token changes nothing.
         """
-        cut = [windows(len(tokens), tokens.breaks, *self._window) for tokens in tokenised]
+        cut = [windows(len(tokens), tokens.breaks, *self.window) for tokens in tokenised]
         rows = [tokens.ids[w.start : w.end] for tokens, its in zip(tokenised, cut) for w in its]
         read = iter(self.runtime.logits(rows))
         out = [np.zeros((len(tokens), len(self.runtime.checkpoint.columns)), np.float32) for tokens in tokenised]

@@ -16,7 +16,7 @@ from duban.markup import Mark
 from duban.text import Normalised, normalise
 
 #: Tokens that a window holds, [CLS] and [SEP] not counted, and how many of them it shares with the next at least.
-WINDOW, OVERLAP = 254, 32
+WINDOW, OVERLAP = 254, 16
 
 
 #: By code point, up to the last character of the basic plane: is it one of EDGE_PUNCTUATION, CLOSING_PUNCTUATION, or
