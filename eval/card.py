@@ -115,7 +115,7 @@ def trials(*titles: str) -> Callable[[], str]:
     def region() -> str:
         found = read(ROOT / "eval" / "trials.json")
         chosen = [table for title in titles for table in found.get("tables", []) if table["title"] == title]
-        parts = [tables.table(table["columns"], table["rows"]) for table in chosen if table["rows"]]
+        parts = [tables.table(table["columns"], table["rows"]) for table in chosen if len(table["rows"]) > 1]
         return "\n\n".join([*parts, found["note"]]) if parts else ""
 
     return region

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import tables
 
@@ -68,7 +69,7 @@ def main() -> None:
         with out.open(encoding="utf-8") as file:
             written = sum(1 for _ in file)
     tenths = [samples[len(samples) * k // 10 : len(samples) * (k + 1) // 10] or samples[-1:] for k in range(10)]
-    found = {
+    found: dict[str, Any] = {
         "columns": ["tenth of the run", *map(str, range(1, 11))],
         "rows": [
             ["memory, mean, MiB", *(f"{sum(part) / len(part):.0f}" for part in tenths)],

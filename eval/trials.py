@@ -103,9 +103,10 @@ def folder_of(encoder: str) -> Path:
             BertForMaskedLM(like.config).save_pretrained(folder)
             AutoTokenizer.from_pretrained(folder_of(f"{layers}-a")).save_pretrained(folder)
         else:
-            command = [sys.executable, ROOT / "pretrain.py", "--layers", layers, "--out", folder]
+            command: list[str | Path] = [sys.executable, ROOT / "pretrain.py", "--layers", layers, "--out", folder]
             command += ["--steps", "0" if way == "a" else str(STEPS), "--work", ENCODERS / f"work-{encoder}"]
-            subprocess.run(map(str, command + (["--teacher", folder_of("12-c")] if way == "d" else [])), check=True)
+            command += ["--teacher", folder_of("12-c")] if way == "d" else []
+            subprocess.run([str(word) for word in command], check=True)
     return folder
 
 
