@@ -28,7 +28,7 @@ from accelerate import Accelerator, DataLoaderConfiguration
 from accelerate.utils import GradientAccumulationPlugin, set_seed
 from rich.progress import track
 from torch.utils.data import DataLoader, Dataset
-from transformers import AutoModelForTokenClassification, AutoTokenizer, PreTrainedModel
+from transformers import AutoModelForTokenClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from duban import corpus
@@ -147,6 +147,20 @@ class Windows(Dataset):  # type: ignore[type-arg]
         return {"input_ids": ids, "attention_mask": mask, "labels": labels}
 
 
+def start(source: str | Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, Checkpoint]:
+    """A token classifier in float32 from a BERT on disk or of the Hub, its tokenizer, and what duban knows of it."""
+    tokenizer = AutoTokenizer.from_pretrained(source)
+    model = AutoModelForTokenClassification.from_pretrained(
+        source,
+        id2label=dict(enumerate(TAGS)),
+        label2id=TAG_IDS,
+        dtype=torch.float32,
+        attention_probs_dropout_prob=0.0,  # so that attention takes its fused path; hidden_dropout_prob stays
+    )
+    specials = {key: str(getattr(tokenizer, key)) for key in ("cls_token", "sep_token", "pad_token")}
+    return model, tokenizer, Checkpoint.of(model.config.to_dict(), tokenizer.backend_tokenizer, specials, str(source))
+
+
 def evaluate(tagger: Tagger, reports: list[Report]) -> dict[str, dict[str, float]]:
     """Strict scores of a tagger on reports."""
     documents = tagger.predict([report.text for report in reports])
@@ -193,16 +207,7 @@ def main() -> None:
         raise SystemExit(f"{args.data} holds {len(learned)} train and {len(dev)} dev reports; both are needed")
     if args.batch_size % (args.accumulate * accelerator.num_processes):
         raise SystemExit(f"--batch-size {args.batch_size} must divide by --accumulate times the number of processes")
-    tokenizer = AutoTokenizer.from_pretrained(args.model)
-    model = AutoModelForTokenClassification.from_pretrained(
-        args.model,
-        id2label=dict(enumerate(TAGS)),
-        label2id=TAG_IDS,
-        dtype=torch.float32,
-        attention_probs_dropout_prob=0.0,  # so that attention takes its fused path; hidden_dropout_prob stays
-    )
-    specials = {key: str(getattr(tokenizer, key)) for key in ("cls_token", "sep_token", "pad_token")}
-    checkpoint = Checkpoint.of(model.config.to_dict(), tokenizer.backend_tokenizer, specials, args.model)
+    model, tokenizer, checkpoint = start(args.model)
     size = window_of(checkpoint.positions)
     data = Windows(learned, checkpoint, size, args.distorted, args.seed)
     data.draw(0)

@@ -34,15 +34,14 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # for the scripts at top level
 
 from duban import corpus, load  # noqa: E402
-from duban.checkpoint import Checkpoint  # noqa: E402
-from duban.labels import TAG_IDS, TAGS  # noqa: E402
+from duban.labels import LABELS, TAG_IDS, TAGS  # noqa: E402
 from duban.precision import best_precision  # noqa: E402
 from duban.tagger import Tagger  # noqa: E402
 from duban.tokens import OVERLAP, WINDOW  # noqa: E402
 from duban.torch_runtime import TorchRuntime  # noqa: E402
 from export import export  # noqa: E402
 from pretrain import held_out_loss, packed  # noqa: E402
-from train import Windows, evaluate, groups, learn  # noqa: E402
+from train import Windows, evaluate, groups, learn, start  # noqa: E402
 
 ENCODERS = ROOT / "runs" / "encoders"
 NEWS = ROOT.parent / "shared" / "news"
@@ -113,17 +112,7 @@ def folder_of(encoder: str) -> Path:
 def run(trial: Trial, seed: int, reports: list[corpus.Report]) -> dict[str, float]:
     """Train once; the strict F1 on dev of each label and their micro average."""
     set_seed(seed)
-    folder = folder_of(trial.encoder)
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    model = AutoModelForTokenClassification.from_pretrained(
-        folder,
-        id2label=dict(enumerate(TAGS)),
-        label2id=TAG_IDS,
-        dtype=torch.float32,
-        attention_probs_dropout_prob=0.0,
-    )
-    specials = {key: str(getattr(tokenizer, key)) for key in ("cls_token", "sep_token", "pad_token")}
-    checkpoint = Checkpoint.of(model.config.to_dict(), tokenizer.backend_tokenizer, specials, str(folder))
+    model, _, checkpoint = start(folder_of(trial.encoder))
     learned = sorted((r for r in reports if r.split == "train"), key=lambda report: report.id)
     random.Random(seed).shuffle(learned)
     size = (trial.window, OVERLAP)
@@ -178,7 +167,7 @@ def speeds(texts: list[str], rounds: int = 3) -> dict[str, float]:
 
 def shown(found: dict[str, Any]) -> dict[str, Any]:
     """The tables, as eval/card.py reads them."""
-    columns = ["", "runs", "dev F1", *(label for label in ("OFFICIAL", "POST", "ADDRESSEE", "TARGET", "DIRECTIVE"))]
+    columns = ["runs", "dev F1", *LABELS]
     made = []
     for title, runs in RUNS.items():
         rows = []
@@ -189,13 +178,13 @@ def shown(found: dict[str, Any]) -> dict[str, Any]:
             micro = [100 * s["micro avg"] for s in scores]
             spread = f" ({min(micro):.1f}–{max(micro):.1f})" if len(micro) > 1 else ""
             row = [name, str(len(micro)), f"{np.mean(micro):.1f}{spread}"]
-            row += [f"{100 * np.mean([s[label] for s in scores]):.1f}" for label in columns[3:8]]
+            row += [f"{100 * np.mean([s[label] for s in scores]):.1f}" for label in LABELS]
             if title == "encoders":
                 layers = "6" if name == COMMITTED else name.split()[0]
                 loss, speed = found["loss"].get(trial.encoder), found["speed"].get(layers)
                 row += ["" if loss is None else f"{loss:.2f}", "" if speed is None else f"{speed:,.0f}"]
             rows.append(row)
-        head = [title, *columns[1:], *(["held-out loss", "characters/s"] if title == "encoders" else [])]
+        head = [title, *columns, *(["held-out loss", "characters/s"] if title == "encoders" else [])]
         made.append({"title": title, "columns": head, "rows": rows})
     ways = "; ".join(f"{key}: {way}" for key, way in WAYS.items())
     note = (
@@ -239,9 +228,10 @@ def main() -> None:
                 save()
     losses([t.encoder for t in RUNS["encoders"].values()], found["loss"], args.news)
     save()
-    for table in shown(found)["tables"]:
+    result = shown(found)
+    for table in result["tables"]:
         print(f"\n{tables.table(table['columns'], table['rows'])}")
-    print(f"\n{found.get('note') or shown(found)['note']}")
+    print(f"\n{result['note']}")
 
 
 if __name__ == "__main__":

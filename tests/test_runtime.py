@@ -48,7 +48,7 @@ def test_both_read_alike(light, bare, composed):
     texts = [r.text for r in composed if r.split == "dev"][:8]
     one, two = (duban.load(folder, device="cpu").predict(texts) for folder in (light, bare))
     unlike = sum(len(spans(a) ^ spans(b)) for a, b in zip(one, two, strict=True))
-    assert unlike <= 0.04 * sum(len(spans(a)) + len(spans(b)) for a, b in zip(one, two, strict=True))
+    assert unlike <= 0.02 * sum(len(spans(a)) + len(spans(b)) for a, b in zip(one, two, strict=True))
 
 
 def test_a_text_reads_the_same_in_any_batch(light, composed):

@@ -1,4 +1,4 @@
-"""train.py as users call it, on a tiny model: it trains, resumes, does the same on two processes."""
+"""train.py as users call it, on a tiny model: it trains, resumes, and does the same on two processes."""
 
 import json
 import os
