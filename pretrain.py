@@ -194,7 +194,7 @@ def train(args: argparse.Namespace, model: BertForMaskedLM, tokenizer: PreTraine
         raise SystemExit("pretrain.py runs on one process, on CPU or GPU")
     order = torch.Generator().manual_seed(args.seed)
     loader = DataLoader(TensorDataset(rows), args.batch_size, shuffle=True, generator=order, drop_last=True)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr, weight_decay=0.01)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr, weight_decay=0.01, fused=True)
     schedule = get_linear_schedule_with_warmup(optimizer, args.steps // 16, args.steps)
     model, optimizer, loader, schedule = accelerator.prepare(model, optimizer, loader, schedule)
     teacher = None

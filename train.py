@@ -2,7 +2,8 @@
 
     python train.py                                         # the default model, from the base checkpoint in model/base
     python train.py --model hfl/chinese-macbert-base        # any BERT of the Hub or on disk, word pieces too
-    accelerate launch --num_processes 2 train.py            # the same on several processes
+    accelerate launch --num_processes 2 train.py            # the same on two GPUs
+    ACCELERATE_USE_CPU=true torchrun --nproc_per_node 2 train.py        # the same on two cores, a process on each
     tensorboard --logdir runs                               # loss, learning rate and dev scores
 
 Interrupted, the same command goes on from the last epoch. Of the epochs of the second half the one with the best dev F1
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import random
 import re
 import shutil
@@ -60,7 +62,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--accumulate", type=int, default=1, help="passes that a step is split into, if memory is short"
     )
-    parser.add_argument("--lr", type=float, default=4e-4)
+    parser.add_argument("--lr", type=float, default=3e-4)
     parser.add_argument("--layer-decay", type=float, default=1.0, help="the learning rate of a layer by that above it")
     parser.add_argument("--warmup", type=float, default=0.1, help="share of the steps")
     parser.add_argument(
@@ -200,6 +202,8 @@ def main() -> None:
         log_with="tensorboard",
         project_dir=args.out,
     )
+    if int(os.environ.get("WORLD_SIZE", 1)) != accelerator.num_processes:
+        raise SystemExit("these processes do not know of one another; on CPUs set ACCELERATE_USE_CPU=true")
     reports = corpus.load(args.data, args.news)
     dev = [report for report in reports if report.split == "dev"]
     learned = [report for report in reports if report.split == "train"]

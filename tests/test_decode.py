@@ -1,17 +1,18 @@
 """The lattice against an oracle that tries every path."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from duban.decode import Line, decode_lines
+from duban.decode import _OF_WORDS, _SPLIT, Line, decode_lines
 from duban.labels import SEPARATE, TAGS, decode
 
 
-def oracle(logits, edge, closes):
+def oracle(logits, edge, closes, inner):
     """The best valid path's spans, and the probability of each span, by brute force."""
     p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     best, total, mass = (-1.0, []), 0.0, {}
@@ -28,6 +29,9 @@ def oracle(logits, edge, closes):
         if any((start, label) in ends for start, _, label in spans):
             continue
         weight = float(np.prod([p[i, tag] for i, tag in enumerate(path)]))
+        split = [i for i in range(1, len(logits)) if inner[i] and not closes[i] and not edge[i - 1]]
+        ends = [i for start, end, label in spans if label in _OF_WORDS for i in (start, end)]
+        weight *= math.exp(-_SPLIT * sum(ends.count(i) for i in split))
         total += weight
         best = max(best, (weight, spans))
         for span in spans:
@@ -38,7 +42,7 @@ def oracle(logits, edge, closes):
 @pytest.mark.parametrize("seed", range(6))
 def test_paths_and_probabilities_are_those_of_brute_force(seed):
     rng = np.random.default_rng(seed)
-    line = Line(rng.normal(size=(3, len(TAGS))) * 2, rng.random(3) < 0.3, rng.random(3) < 0.5)
+    line = Line(rng.normal(size=(3, len(TAGS))) * 2, rng.random(3) < 0.3, rng.random(3) < 0.3, rng.random(3) < 0.5)
     spans, mass = oracle(*line)
     (found,) = decode_lines([line])
     assert [span[:3] for span in found] == spans
@@ -48,7 +52,7 @@ def test_paths_and_probabilities_are_those_of_brute_force(seed):
 @given(st.lists(st.integers(1, 12), max_size=8), st.integers(0, 2**32 - 1))
 def test_lines_of_a_batch_do_not_touch_each_other(lengths, seed):
     rng = np.random.default_rng(seed)
-    lines = [Line(rng.normal(size=(n, len(TAGS))) * 3, rng.random(n) < 0.3, rng.random(n) < 0.5) for n in lengths]
+    lines = [Line(rng.normal(size=(n, len(TAGS))) * 3, *rng.random((3, n)) < 0.4) for n in lengths]
     together = decode_lines(lines)
     for i, line in enumerate(lines):
         (alone,) = decode_lines([line])
@@ -60,7 +64,8 @@ def test_lines_of_a_batch_do_not_touch_each_other(lengths, seed):
 
 def test_temperature_changes_scores_only():
     logits = np.random.default_rng(0).normal(size=(20, len(TAGS))) * 4
-    line = Line(logits, np.zeros(20, dtype=bool), np.ones(20, dtype=bool))
+    none = np.zeros(20, dtype=bool)
+    line = Line(logits, none, ~none, none)
     sharp, flat = decode_lines([line], 0.5)[0], decode_lines([line], 3.0)[0]
     assert [s[:3] for s in sharp] == [s[:3] for s in flat]
     assert np.mean([s.score for s in sharp]) > np.mean([s.score for s in flat])
@@ -73,6 +78,20 @@ def test_a_long_run_of_punctuation_leaves_probabilities_finite(run):
     logits[0, TAGS.index("B-DIRECTIVE|O")] = 8
     logits[1:, TAGS.index("I-DIRECTIVE|O")] = 8
     edge = np.array([False] * 3 + [True] * run)
-    (found,) = decode_lines([Line(logits, edge, edge)])
+    (found,) = decode_lines([Line(logits, edge, edge, ~edge)])
     assert [s[:3] for s in found] == [(0, 3, "DIRECTIVE")]
     assert 0.99 < found[0].score <= 1
+
+
+def test_a_doubtful_edge_moves_to_the_end_of_its_word():
+    """各级|部门: the model leans to end inside of 部门, and neither half of the doubt is a word."""
+    logits = np.full((5, len(TAGS)), -9.0)
+    logits[0, TAGS.index("O|B-ADDRESSEE")] = logits[1:3, TAGS.index("O|I-ADDRESSEE")] = 3
+    logits[3, TAGS.index("O|I-ADDRESSEE")], logits[3, TAGS.index("O")], logits[4, TAGS.index("O")] = 0.0, 0.5, 3
+    flags = np.zeros((3, 5), dtype=bool)
+    (free,) = decode_lines([Line(logits, *flags)])
+    flags[2, 3] = True
+    (bound,) = decode_lines([Line(logits, *flags)])
+    assert [s[:3] for s in free] == [(0, 3, "ADDRESSEE")]
+    assert [s[:3] for s in bound] == [(0, 4, "ADDRESSEE")]
+    assert bound[0].score > 0.9 > free[0].score

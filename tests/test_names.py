@@ -20,7 +20,8 @@ def read(tokens, marked, doubtful=()):
         logits[start + 1 : end, INSIDE] = 12 + sure
     logits[list(doubtful), INSIDE] = 12.5  # a little more likely inside of the name than out
     lines = tokens.lines
-    lattice = Lattice([Line(logits[a:b], tokens.edges[a:b], tokens.closes[a:b]) for a, b in lines])
+    of = (tokens.edges, tokens.closes, tokens.inner)
+    lattice = Lattice([Line(logits[a:b], *(flags[a:b] for flags in of)) for a, b in lines])
     spans = [
         s._replace(start=s.start + a, end=s.end + a)
         for (a, _), found in zip(lines, lattice.decode(), strict=True)

@@ -66,3 +66,16 @@ def test_rare_characters_keep_exact_offsets(tokenizer):
     text = "王旻、张翀勠力同心𠮷😀"
     tokens = tokenise(text, tokenizer)
     assert [tokens.to_given(i, i + 1) for i in range(len(tokens))] == [(i, i + 1) for i in range(len(text))]
+
+
+@given(HARD | PIECES)
+def test_every_line_and_mark_begins_a_word(tokenizer, text):
+    tokens = tokenise(text, tokenizer)
+    assert not tokens.inner[[a for a, _ in tokens.lines]].any()
+    assert not (tokens.inner & np.isin(list(tokens.normalised.text), list("，。；：！？、\n"))).any()
+
+
+def test_words_are_those_of_the_dictionary(tokenizer):
+    text = "要動員各地社會力量"  # read in simplified characters
+    begins = np.flatnonzero(~tokenise(text, tokenizer).inner)
+    assert [text[a:b] for a, b in zip(begins, [*begins[1:], None])] == ["要", "動員", "各地", "社會", "力量"]

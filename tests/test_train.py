@@ -29,17 +29,9 @@ def weights(out):
 def test_two_processes_give_the_same_model(tmp_path, tiny_bert, small_data):
     options = ("--epochs", "2", "--batch-size", "4")
     train(tmp_path / "one", tiny_bert, small_data, *options)
-    launch = [
-        sys.executable,
-        "-m",
-        "accelerate.commands.launch",
-        "--cpu",
-        "--num_processes",
-        "2",
-        "--main_process_port",
-        "0",
-    ]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     train(tmp_path / "two", tiny_bert, small_data, *options, launch=launch)
+    assert json.loads((tmp_path / "two" / "model" / "training.json").read_text())["processes"] == 2
     one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
     assert max(abs(one[k].astype(float) - two[k]).max() for k in one) < 1e-3
     assert duban.load(tmp_path / "two" / "model", device="cpu").predict("会议强调").text == "会议强调"

@@ -1,9 +1,11 @@
 """Logits → spans that are valid in both layers, each with its probability.
 
 The tags of a line form a lattice: IOB2 in each layer, no span that begins or ends with punctuation or white space, no
-two spans of one label that touch (but for names), no DIRECTIVE that ends before its clause does. The best path is found
-by Viterbi; a span's probability is the share of all paths, weighted by the model's own tag probabilities, that hold
-exactly this span (forward-backward, Rabiner 1989, with the span clamped).
+two spans of one label that touch (but for names), no DIRECTIVE that ends before its clause does. A POST, ADDRESSEE or
+TARGET that begins or ends inside a word of the dictionary has its price: a token's tag knows little of its neighbour's,
+so a path may take the first half of a word from one reading of the text and the second from another. The best path is
+found by Viterbi; a span's probability is the share of all paths, weighted by the model's own probabilities and
+those prices, that hold exactly this span (forward-backward, Rabiner 1989, with the span clamped).
 """
 
 from __future__ import annotations
@@ -25,14 +27,19 @@ _LABEL = np.array([[LABELS.index(tag[2:]) if tag != "O" else -1 for tag in colum
 _FLOOR = 1e-9
 #: What clamping takes from the logits of all other tags.
 _NEVER = 60.0
+#: Spans that consist of words. Names do not, and a DIRECTIVE begins after a word of its own kind (要, 必须).
+_OF_WORDS = ("POST", "ADDRESSEE", "TARGET")
+#: What an edge of theirs inside a word takes from a path's log-probability; chosen on dev.
+_SPLIT = 5.0
 
 
-def _allowed(after_edge: bool, inside_clause: bool) -> np.ndarray:
-    """(tags, tags) 0/1: which tag may follow which.
+def _weights(after_edge: bool, inside_clause: bool, inside_word: bool) -> np.ndarray:
+    """(tags, tags): which tag may follow which; 0 for never, 1 for freely.
 
     Args:
         after_edge: the first tag's token is an edge character; a span that holds it must go on.
         inside_clause: a clause cannot end between the two; a DIRECTIVE must go on.
+        inside_word: the two are of one word; an edge between them of a span of `_OF_WORDS` costs `_SPLIT`.
     """
     matrix = np.ones((len(TAGS), len(TAGS)))
     for column in _COLUMNS:
@@ -43,12 +50,16 @@ def _allowed(after_edge: bool, inside_clause: bool) -> np.ndarray:
                 touches = tag[0] == "B" and tag[2:] in SEPARATE and before[2:] == tag[2:]
                 if touches or ((tag[0] == "I" or must) and not goes_on):
                     matrix[i, j] = 0
+                elif inside_word and not goes_on:
+                    matrix[i, j] *= np.exp(-_SPLIT * ((before[2:] in _OF_WORDS) + (tag[2:] in _OF_WORDS)))
     return matrix
 
 
-#: By kind of step (1: after an edge character, 2: inside a clause, 3: both).
-_STEP = np.stack([_allowed(bool(kind & 1), bool(kind & 2)) for kind in range(4)])
-_LOG_STEP = np.where(_STEP > 0, 0.0, -np.inf)
+#: By kind of step (1: after an edge character, 2: inside a clause, 3: both, 4: inside a word, so of a clause).
+_KINDS = [(False, False, False), (True, False, False), (False, True, False), (True, True, False), (False, True, True)]
+_STEP = np.stack([_weights(*kind) for kind in _KINDS])
+with np.errstate(divide="ignore"):
+    _LOG_STEP = np.log(_STEP)
 #: The steps of all kinds side by side, forward and backward: (tags, kinds * tags).
 _AHEAD, _BACK = np.concatenate(list(_STEP), axis=1), np.concatenate(list(_STEP.transpose(0, 2, 1)), axis=1)
 _FIRST = ~_INSIDE.any(axis=0)
@@ -58,12 +69,14 @@ class Line(NamedTuple):
     """A line to decode.
 
     `logits` are (tokens, tags) in the order of `duban.labels.TAGS`; `edges` (tokens,) bool says with which tokens no
-    span may begin or end, `closes` (tokens,) bool before which a clause may end. A line is never empty.
+    span may begin or end, `closes` (tokens,) bool before which a clause may end, `inner` (tokens,) bool which of them
+    go on with the word of the token before. A line is never empty.
     """
 
     logits: np.ndarray
     edges: np.ndarray
     closes: np.ndarray
+    inner: np.ndarray
 
 
 class ScoredSpan(NamedTuple):
@@ -120,18 +133,21 @@ class Lattice:
         closing = t == lengths[line] - 1
         scores = np.full((len(line), len(TAGS)), -np.inf)
         scores[:, _OUTSIDE] = 0.0
-        edge, closes = np.zeros(len(line), dtype=bool), np.ones(len(line), dtype=bool)
+        edge, closes, inner = np.zeros((3, len(line)), dtype=bool)
+        closes[closing] = True
         if len(lines):
             scores[~closing] = np.concatenate([line.logits for line in lines])
             edge[~closing] = np.concatenate([line.edges for line in lines])
             closes[~closing] = np.concatenate([line.closes for line in lines])
+            inner[~closing] = np.concatenate([line.inner for line in lines])
         scores[edge[:, None] & _BEGIN.any(axis=0)] = -np.inf
         # Nothing can go on after the last other character of a line, so what follows it is outside of all spans.
-        inner = np.where(edge | closing, -1, np.arange(len(line)))
-        last = np.maximum.reduceat(inner, self._begins) if len(lines) else inner
+        other = np.where(edge | closing, -1, np.arange(len(line)))
+        last = np.maximum.reduceat(other, self._begins) if len(lines) else other
         scores[np.ix_(np.arange(len(line)) > last[line], np.arange(len(TAGS)) != _OUTSIDE)] = -np.inf
         steps = 2 * ~closes
         steps[1:] += edge[:-1]
+        steps[inner & (steps == 2)] = 4
         #: Where each position of each line, line after line, lies in the arrays.
         self._at = self._first[t] + rank[line]
         self._line, self._t = line, t
@@ -238,4 +254,4 @@ def _softmax(x: np.ndarray) -> np.ndarray:
 
 def _step(state: np.ndarray, matrices: np.ndarray, kinds: np.ndarray) -> np.ndarray:
     """Weights (n, tags) after a step of each row's kind; all kinds are computed, which one product does quickest."""
-    return (state @ matrices).reshape(len(state), 4, -1)[np.arange(len(state)), kinds]
+    return (state @ matrices).reshape(len(state), len(_KINDS), -1)[np.arange(len(state)), kinds]

@@ -90,7 +90,11 @@ class Tagger:
         """
         ranges = [(i, a, b) for i, tokens in enumerate(tokenised) for a, b in tokens.lines]
         first_line = np.cumsum([0, *(len(tokens.lines) for tokens in tokenised)]).tolist()
-        lines = [Line(logits[i][a:b], tokenised[i].edges[a:b], tokenised[i].closes[a:b]) for i, a, b in ranges]
+        lines = [
+            Line(logits[i][a:b], of.edges[a:b], of.closes[a:b], of.inner[a:b])
+            for i, a, b in ranges
+            for of in [tokenised[i]]
+        ]
         lattice = Lattice(lines, self.temperature)
         in_line = [_moved(found, a) for (_, a, _), found in zip(ranges, lattice.decode(), strict=True)]
         spans = [list(chain(*in_line[a:b])) for a, b in zip(first_line, first_line[1:])]

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+import rjieba
 from tokenizers import Tokenizer
 
 from duban.labels import CLOSING_PUNCTUATION, EDGE_PUNCTUATION
@@ -49,6 +50,14 @@ class Tokens:
     def closes(self) -> np.ndarray:
         """(tokens,) bool: a clause may end before this token."""
         return _CLOSING[self._codes[self.starts]]
+
+    @cached_property
+    def inner(self) -> np.ndarray:
+        """(tokens,) bool: the token goes on with a word that began before it, by jieba's dictionary alone."""
+        words = rjieba.cut(self.normalised.text.encode("utf-8", "replace").decode("utf-8"), False)
+        begins = np.zeros(len(self.normalised.text) + 1, dtype=bool)
+        begins[np.cumsum([0, *map(len, words)])] = True
+        return ~begins[self.starts]
 
     @cached_property
     def breaks(self) -> np.ndarray:
