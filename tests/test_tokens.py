@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import HARD, PIECES
 
+from duban.labels import is_pictograph
 from duban.tokens import shares, tokenise, windows
 
 
@@ -50,7 +51,8 @@ def test_one_character_is_one_token_and_lines_hold_no_break(tokenizer, text):
     assert list(tokens.starts) == list(range(len(read)))
     lines = [read[tokens.starts[a] : tokens.ends[b - 1]] for a, b in tokens.lines]
     assert lines == [line for line in read.split("\n") if line]
-    assert list(tokens.edges) == [c in ",;:!?。、" or c.isspace() or c in "，；：！？" for c in read]
+    edges = [c in ",;:!?。、" or c.isspace() or c in "，；：！？" or is_pictograph(c) for c in read]
+    assert list(tokens.edges) == edges
 
 
 @given(st.text(st.sampled_from("县委強调，。 8a"), max_size=20), HARD | PIECES)
@@ -79,3 +81,7 @@ def test_words_are_those_of_the_dictionary(tokenizer):
     text = "要動員各地社會力量"  # read in simplified characters
     begins = np.flatnonzero(~tokenise(text, tokenizer).inner)
     assert [text[a:b] for a, b in zip(begins, [*begins[1:], None])] == ["要", "動員", "各地", "社會", "力量"]
+
+
+def test_a_pictograph_is_an_edge(tokenizer):
+    assert tokenise("📍9:00 王□☎□○二", tokenizer).edges.tolist() == [c in "📍: ☎" for c in "📍9:00 王□☎□○二"]

@@ -24,6 +24,11 @@ CLOSING_PUNCTUATION = EDGE_PUNCTUATION | frozenset(".…—”’\"'）)】］]�
 LINE_BREAKS = frozenset("\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029")
 
 
+def is_pictograph(char: str) -> bool:
+    """Emoji and dingbats, but none of the shapes that stand for a character that is lost (□) or a nought (○)."""
+    return "\u2600" <= char <= "\u27bf" or "\u2b00" <= char <= "\u2bff" or "\U0001f000" <= char <= "\U0001faff"
+
+
 def layer_of(label: str) -> int:
     """0 for the clause layer, 1 for the entity layer. Raises ValueError for a label that is not one of LABELS."""
     for layer, labels in enumerate(LAYERS):

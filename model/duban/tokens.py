@@ -12,7 +12,7 @@ import numpy as np
 import rjieba
 from tokenizers import Tokenizer
 
-from duban.labels import CLOSING_PUNCTUATION, EDGE_PUNCTUATION
+from duban.labels import CLOSING_PUNCTUATION, EDGE_PUNCTUATION, is_pictograph
 from duban.markup import Mark
 from duban.text import Normalised, normalise
 
@@ -20,11 +20,11 @@ from duban.text import Normalised, normalise
 WINDOW, OVERLAP = 254, 16
 
 
-#: By code point, up to the last character of the basic plane: is it one of EDGE_PUNCTUATION, CLOSING_PUNCTUATION, or
-#: white space.
-_TABLE = 0x10000
+#: By code point, up to the one after the last pictograph: is it one of EDGE_PUNCTUATION, CLOSING_PUNCTUATION, white
+#: space or a pictograph, which on web pages stands for a heading's number or a dash.
+_TABLE = 0x1FB01
 _EDGE, _CLOSING = (
-    np.array([chr(i) in characters or chr(i).isspace() for i in range(_TABLE)])
+    np.array([chr(i) in characters or chr(i).isspace() or is_pictograph(chr(i)) for i in range(_TABLE)])
     for characters in (EDGE_PUNCTUATION, CLOSING_PUNCTUATION)
 )
 
@@ -43,7 +43,7 @@ class Tokens:
 
     @cached_property
     def edges(self) -> np.ndarray:
-        """(tokens,) bool: no span begins or ends with this token, since it is punctuation or white space."""
+        """(tokens,) bool: no span begins or ends with this token: punctuation, white space or a pictograph."""
         return _EDGE[self._codes[self.starts]] | _EDGE[self._codes[self.ends - 1]]
 
     @cached_property
