@@ -9,7 +9,6 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-import rjieba
 from tokenizers import Tokenizer
 
 from duban.labels import CLOSING_PUNCTUATION, EDGE_PUNCTUATION, is_pictograph
@@ -54,6 +53,8 @@ class Tokens:
     @cached_property
     def inner(self) -> np.ndarray:
         """(tokens,) bool: the token goes on with a word that began before it, by jieba's dictionary alone."""
+        import rjieba  # not above, since it reads its dictionary when it is imported
+
         words = rjieba.cut(self.normalised.text.encode("utf-8", "replace").decode("utf-8"), False)
         begins = np.zeros(len(self.normalised.text) + 1, dtype=bool)
         begins[np.cumsum([0, *map(len, words)])] = True
