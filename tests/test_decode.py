@@ -29,7 +29,7 @@ def oracle(logits, edge, closes, inner):
         if any((start, label) in ends for start, _, label in spans):
             continue
         weight = float(np.prod([p[i, tag] for i, tag in enumerate(path)]))
-        split = [i for i in range(1, len(logits)) if inner[i] and not closes[i] and not edge[i - 1]]
+        split = np.flatnonzero(inner[1:]) + 1
         ends = [i for start, end, label in spans if label in _OF_WORDS for i in (start, end)]
         weight *= math.exp(-_SPLIT * sum(ends.count(i) for i in split))
         total += weight

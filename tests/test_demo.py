@@ -78,7 +78,8 @@ class Page:
         path = Path(self.driver.downloads) / name
         path.unlink(missing_ok=True)
         self.driver.execute_script("arguments[0].click()", self.one(f'a[download="{name}"]'))
-        self.until(path.exists)
+        # A browser names the file first and fills it then.
+        self.until(lambda: path.exists() and path.stat().st_size and not list(path.parent.glob("*.crdownload")))
         return path.read_text(encoding="utf-8")
 
 

@@ -74,13 +74,27 @@ def test_rare_characters_keep_exact_offsets(tokenizer):
 def test_every_line_and_mark_begins_a_word(tokenizer, text):
     tokens = tokenise(text, tokenizer)
     assert not tokens.inner[[a for a, _ in tokens.lines]].any()
-    assert not (tokens.inner & np.isin(list(tokens.normalised.text), list("，。；：！？、\n"))).any()
+    assert not (tokens.inner & np.isin(list(tokens.normalised.text), list("，。；：！？\n"))).any()
 
 
 def test_words_are_those_of_the_dictionary(tokenizer):
     text = "要動員各地社會力量"  # read in simplified characters
     begins = np.flatnonzero(~tokenise(text, tokenizer).inner)
     assert [text[a:b] for a, b in zip(begins, [*begins[1:], None])] == ["要", "動員", "各地", "社會", "力量"]
+
+
+@pytest.mark.parametrize(
+    ("text", "terms"),
+    [
+        ("夺取“满堂红”，做到“早发现、早报告”。", ["“满堂红”", "“早发现、早报告”"]),
+        ('实现粮食生产"二十三连丰"和"双过半"', ['"二十三连丰"', '"双过半"']),
+        ("落实《意见》，他说：“要守住底线，确保安全。”", ["《意见》"]),
+    ],
+)
+def test_a_term_goes_with_its_marks_but_a_speech_does_not(tokenizer, text, terms):
+    begins = np.flatnonzero(~tokenise(text, tokenizer).inner)
+    words = [text[a:b] for a, b in zip(begins, [*begins[1:], None])]
+    assert [word for word in words if word[0] in '“"《' and len(word) > 1] == terms
 
 
 def test_a_pictograph_is_an_edge(tokenizer):

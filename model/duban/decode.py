@@ -55,8 +55,8 @@ def _weights(after_edge: bool, inside_clause: bool, inside_word: bool) -> np.nda
     return matrix
 
 
-#: By kind of step (1: after an edge character, 2: inside a clause, 3: both, 4: inside a word, so of a clause).
-_KINDS = [(False, False, False), (True, False, False), (False, True, False), (True, True, False), (False, True, True)]
+#: By kind of step (1: after an edge character) + (2: inside a clause) + (4: inside a word).
+_KINDS = [(edge, clause, word) for word in (False, True) for clause in (False, True) for edge in (False, True)]
 _STEP = np.stack([_weights(*kind) for kind in _KINDS])
 with np.errstate(divide="ignore"):
     _LOG_STEP = np.log(_STEP)
@@ -147,7 +147,7 @@ class Lattice:
         scores[np.ix_(np.arange(len(line)) > last[line], np.arange(len(TAGS)) != _OUTSIDE)] = -np.inf
         steps = 2 * ~closes
         steps[1:] += edge[:-1]
-        steps[inner & (steps == 2)] = 4
+        steps += 4 * inner
         #: Where each position of each line, line after line, lies in the arrays.
         self._at = self._first[t] + rank[line]
         self._line, self._t = line, t

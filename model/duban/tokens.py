@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ _EDGE, _CLOSING = (
     np.array([chr(i) in characters or chr(i).isspace() or is_pictograph(chr(i)) for i in range(_TABLE)])
     for characters in (EDGE_PUNCTUATION, CLOSING_PUNCTUATION)
 )
+#: A term in quotation marks or the title of a document, but no speech: “满堂红”, not “要守住底线，确保安全”.
+_TERM = re.compile("|".join(rf"{a}[^{a}{b}，。；：！？,;:!?\s]{{1,24}}{b}" for a, b in ("“”", "‘’", '""', "《》")))
 
 
 @dataclass(frozen=True)
@@ -52,12 +55,15 @@ class Tokens:
 
     @cached_property
     def inner(self) -> np.ndarray:
-        """(tokens,) bool: the token goes on with a word that began before it, by jieba's dictionary alone."""
+        """(tokens,) bool: the token goes on with a word that began before it: one of jieba's dictionary, or a term that
+        stands in quotation marks, which belong to it as a pair."""
         import rjieba  # not above, since it reads its dictionary when it is imported
 
         words = rjieba.cut(self.normalised.text.encode("utf-8", "replace").decode("utf-8"), False)
         begins = np.zeros(len(self.normalised.text) + 1, dtype=bool)
         begins[np.cumsum([0, *map(len, words)])] = True
+        for term in _TERM.finditer(self.normalised.text):
+            begins[term.start() + 1 : term.end()] = False
         return ~begins[self.starts]
 
     @cached_property
