@@ -19,7 +19,7 @@ from duban.text import Normalised
 _SENTENCE_END = re.compile(r"[。!?\n]")
 #: A first line that calls the text a notice or the like: it gives orders itself.
 _NOTICE = re.compile(
-    r"\A\n*[^\n]{4,60}(?:通知|通告|公告|意见|方案|决定|倡议书|办法|要点|命令|纪要)(?:\([^)\n]*\))?(?:\n|$)"
+    r"\A\n*[^\n]{4,60}(?:通知|通告|公告|意见|方案|决定|倡议书|公开信|一封信|办法|要点|命令|纪要)(?:\([^)\n]*\))?(?:\n|$)"
 )
 #: What may stand between the names of a list, or between a title and its name.
 _LISTED = re.compile(r"(?:同志|[、 和及与])*")
@@ -44,6 +44,7 @@ def assemble(text: str, spans: Sequence[Span], normalised: Normalised) -> Docume
             name = re.sub(r"\s", "", normalised.text[slice(*place)])
             placed[span.label].append(Placed(*place, span, name))
 
+    placed["OFFICIAL"] = _in_full(placed["OFFICIAL"])
     officials = _officials(normalised.text, placed["OFFICIAL"], placed["POST"])
     clauses, addressees = placed["DIRECTIVE"], placed["ADDRESSEE"]
     orders = sorted(clauses + addressees, key=lambda p: p.start)
@@ -99,16 +100,27 @@ def _addressee(text: str, directive: Placed, addressees: Sequence[Placed]) -> Sp
     return addressees[i].span
 
 
+def _in_full(mentions: Sequence[Placed]) -> list[Placed]:
+    """The mentions, those of a surname alone (侯书记) by the full name where the report has but one that fits."""
+    names = {m.name for m in mentions if len(m.name) > 1}
+    full = {m.name: [name for name in names if name[0] == m.name] for m in mentions if len(m.name) == 1}
+    return [m._replace(name=full[m.name][0]) if len(full.get(m.name, ())) == 1 else m for m in mentions]
+
+
 def _officials(text: str, mentions: Sequence[Placed], posts: Sequence[Placed]) -> dict[str, Official]:
     """By normalised name, in the order of first mention: one Official each, with the titles beside its mentions."""
     titles = _titles(text, mentions, posts)
-    merged: dict[str, tuple[list[Span], list[str]]] = {}
+    merged: dict[str, tuple[list[Placed], list[str]]] = {}
     for mention, title in zip(mentions, titles, strict=True):
-        spans, its = merged.setdefault(mention.name, ([], []))
-        spans.append(mention.span)
-        if title is not None and title not in its:
-            its.append(title)
-    return {name: Official(spans[0].text, tuple(its), tuple(spans)) for name, (spans, its) in merged.items()}
+        its, its_titles = merged.setdefault(mention.name, ([], []))
+        its.append(mention)
+        if title is not None and title not in its_titles:
+            its_titles.append(title)
+    officials = {}
+    for name, (its, its_titles) in merged.items():
+        first = next(m for m in its if m.end - m.start >= len(name))  # not one of a surname alone
+        officials[name] = Official(first.span.text, tuple(its_titles), tuple(m.span for m in its))
+    return officials
 
 
 def _titles(text: str, mentions: Sequence[Placed], posts: Sequence[Placed]) -> list[str | None]:

@@ -24,7 +24,7 @@ _NOUN = "讲话|发言|部署|安排|要求|意见|点评|讲评|总结|小结|�
 _SAYS = re.compile(
     rf"(?P<verb>{_PLAIN_VERB}|{_NOUN_VERB})(?=\s*(?:道|说)?(?:[,:“\s]|$|要|必须|务必|应|须|不得|严禁))"
     rf"|(?:作出?了?|提出?了?|发表|并|进行|就|对|讲|着重讲)[^,;:。!?\n]{{0,30}}(?:{_NOUN})(?=[,:。])"
-    r"|讲[了评][^,;:。!?\n]{0,12}(?=[,:。])|(?:叮嘱|嘱咐|提醒|责成|吩咐)(?=[^,;:。!?\n]{2,30}[,:])"
+    r"|(?:讲[了评]|谈了|补充了)[^,;:。!?\n]{0,12}(?=[,:。])|(?:叮嘱|嘱咐|提醒|责成|吩咐)(?=[^,;:。!?\n]{2,30}[,:])"
     r"|(?P<colon>[^,;:。!?\n]{2,30}(?=:))"
     rf"|(?P<bare>{_PLAIN_VERB}|{_NOUN_VERB})"
 )
@@ -36,16 +36,19 @@ _REFERS = re.compile(
 )
 #: Bodies and documents that speak as a meeting does.
 _BODY = re.compile(
-    r"《[^》\n]{1,60}》|会议|大会|全会|例会|座谈会|推进会|常委会|论坛|峰会|宣言|声明|公报|通知|通报|通告|公告|意见|方案|决定|决议|规划|"
-    r"纲要|报告|条例|办法|白皮书|倡议书|督察组?|党中央|中央|国务院|[省市县区州盟镇乡局部]委|政府|党组|党委|纪委|办公室|指挥部|委员会|"
+    r"《[^》\n]{1,60}》|会议|大会|全会|例会|座谈会|推进会|常委会|论坛|峰会|宣言|声明|公报|通知|通报|通告|公告|(?<![条点项些])意见|方案|决定|决议|规划|"
+    r"纲要|报告|条例|办法|白皮书|倡议书|督察|[督巡检考][察查视导核]组|工作组|党中央|中央|国务院|[省市县区州盟镇乡局部]委|委(?=要求|强调|指出|提出|明确|表示)|政府|党组|党委|纪委|办公室|指挥部|委员会|"
     r"协会|[\u4e00-\u9fff]会(?=:|要求|强调|指出|提出|明确|决定|号召)|(?<![干全内外大支])部(?![署分门长队])|[厅局](?!长)|省(?=要求)|"
-    r"(?:代表们?|委员们?|与会\w{0,6}|大家|使节)(?!的)"
+    r"贺词|社论|(?:代表们?|委员们?|常委们|与会\w{0,6}|大家|使节)(?!的)"
 )
 #: In such a clause a body is what is talked about or gone to, not who speaks.
 _OBJECT = re.compile(
     r"(?:就|对|围绕|针对|关于|向|在|到|来到|深入|察看|查看|听取|召开|主持|由|为|根据|审议|给|让|请|同|和|跟|代表|陪同)[^,;:。!?\n]*$"
 )
-_PRONOUN = re.compile(r"(?:随后|接着|同时|最后|会上|期间|对此|当即|为此)?(?:[他她](?!们)|总书记|批示|文章|回信|贺信)")
+_PRONOUN = re.compile(
+    r"(?:随后|接着|同时|最后|会上|期间|对此|当即|为此|下面)?"
+    r"(?:[他她](?!们)|总书记|批示|文章|回信|贺信|我(?=代表|再?[讲提谈]|要求|强调|希望|建议))"
+)
 #: What follows a name that is only referred to: 习近平总书记关于…的重要论述, 在副县长林鸿陪同下.
 _REFERRED = re.compile(
     r"(?:同志)?(?:等|的(?!讲话|讲评|点评|发言|总结|批示|回答|要求|带领|重要文章|署名文章)|关于|重要(?!讲话强调|文章)|系列|视察|考察.{0,12}讲话|陪同|委托"
@@ -53,13 +56,18 @@ _REFERRED = re.compile(
 )
 _BEFORE_REFERRED = re.compile(
     r"(?:贯彻|学习|落实|按照|根据|受|代表|传达|遵循|牢记|同|与|和|向|领会|以|按|对|见|迎接|任命|免去|陪同的?|叮嘱|嘱咐|"
-    r"嘱托|告诉|提醒|责成|吩咐|让|请|问|打给|电话给|带着|拉着|叫来|找来|邀请)了?$"
+    r"嘱托|告诉|提醒|责成|吩咐|让|请|问|打给|电话给|带着|拉着|叫来|找来|邀请|听取|听|看望|慰问|走访|会见|缅怀|瞻仰)了?$"
 )
 
 
 #: The head of a speech: its title, its date, who gives it, whom it speaks to.
 _SPEECH = re.compile(
-    r"\A\n*[^\n]{2,60}(?:讲话|致辞|报告)\n[^。\n]{0,60}\n?[^。\n]{2,40}\n[^。\n]{0,20}(?:同志们|代表)[^。\n]{0,12}[:,]"
+    r"\A\n*[^\n]{2,60}(?:讲话|致辞|报告)(?:\([^)\n]{1,12}\))?\n(?:[^。\n]{1,60}\n){1,4}"
+    r"[^。\n]{0,20}(?:同志们|代表)[^。\n]{0,12}[:,]"
+)
+#: Where a document that has told of others begins to speak itself: 现就有关事项通知如下.
+_NOTIFIES = re.compile(
+    r"(?:现[就将]?|特)[^。;\n]{0,40}(?:(?:通知|通告|公告|倡议|规定|命令)如下|如下(?:通知|通告|公告|倡议|规定|命令))"
 )
 #: Whom everybody quotes: a pronoun in a local report means its own speaker, not him.
 _QUOTED = "习近平"
@@ -100,7 +108,7 @@ def turns(text: str, officials: Sequence[Placed], posts: Sequence[Placed], order
     starts = {o.start for o in orders}
     inside = {i for o in orders if o.span.label == "DIRECTIVE" for i in range(o.start, o.end)}
     reading = _Reading(text, officials, posts, inside)
-    found: list[Turn] = []
+    found = [Turn(notice.end(), MEETING) for notice in _NOTIFIES.finditer(text)]
     host: Placed | None = None  # who spoke last in his own right, not quoted
     sentence_turn: tuple[int, str] = (-1, "")
     for said in _SAYS.finditer(text):
@@ -112,7 +120,7 @@ def turns(text: str, officials: Sequence[Placed], posts: Sequence[Placed], order
             continue
         if _REFERS.match(text, reading.clause(end - 1), end - 1):
             continue
-        speaker = reading.speaker(end, host, stated=said["colon"] is not None)
+        speaker = reading.speaker(end, host, None if said["colon"] else said.start())
         if speaker is None:
             continue
         issuer = speaker.name if isinstance(speaker, Placed) else speaker
@@ -171,19 +179,20 @@ class _Reading:
         begins = opening == 0 or self.text[opening - 1 : opening] in ("\n", "。", "!", "?", "”", " ")
         return opening if begins and opening >= 0 and "\n" not in self.text[opening:start] else None
 
-    def speaker(self, end: int, host: Placed | None, stated: bool) -> Placed | str | None:
+    def speaker(self, end: int, host: Placed | None, says: int | None) -> Placed | str | None:
         """Who says what follows `end`: the subject of that clause, or of the nearest before it in the sentence.
 
-        Where there is none it is whom a pronoun would mean, unless something is only `stated` there, before a colon.
+        Where there is none it is whom a pronoun would mean. The words that give the word begin at `says`; without them
+        something is only stated there, before a colon.
         """
         first, last = bisect_left(self.clauses, self.sentence(end - 1)), bisect_right(self.clauses, end - 1) - 1
         for i in range(last, max(first, last - _CLAUSES_BACK) - 1, -1):
             start = self.clauses[i]
-            stop = end if i == last else self.clauses[i + 1] - 1
+            stop = (end if says is None else says) if i == last else self.clauses[i + 1] - 1
             subject = self._subject(start, stop, host)
             if subject is not None:
                 return subject
-        if not stated and end - self.sentence(end - 1) < 16:  # 随后提出五点要求。
+        if says is not None and end - self.sentence(end - 1) < 16:  # 随后提出五点要求。
             return self._meant(self.sentence(end - 1), host)
         return None
 
@@ -195,9 +204,9 @@ class _Reading:
         if pronoun and pronoun.end() - 1 not in self.titled:
             if pronoun[0].endswith("总书记") and (general := [s for s in self.subjects if s.name == _QUOTED]):
                 return general[0]
-            return self._meant(start, host)
-        for body in _BODY.finditer(self.text, start, end):
-            if named and named.start <= body.start():
+            return host if pronoun[0].endswith("我") else self._meant(start, host)
+        for body in _BODY.finditer(self.text, start, end + 2):  # the verb behind a body may tell that it is one
+            if body.start() >= end or (named and named.start <= body.start()):
                 break
             if body.start() not in self.taken and not _OBJECT.search(self.text, start, body.start()):
                 return MEETING
