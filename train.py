@@ -283,6 +283,8 @@ def main() -> None:
             export(args.out / "model", calibrating(reports))  # so that it reads without torch
         except ValueError as why:
             print(f"no file for onnxruntime: {why}")
+        noted = Path(args.model) / "training.json"  # when the start was trained by this program too
+        before = json.loads(noted.read_text()) if noted.is_file() else None
         log = {
             "base": Path(args.model).name if Path(args.model).is_dir() else args.model,
             "epochs": args.epochs,
@@ -296,6 +298,7 @@ def main() -> None:
             "processes": accelerator.num_processes,
             "threads": torch.get_num_threads(),
             "seconds": round(state["seconds"]),
+            "before": before,
             "dev_f1": round(scores["micro avg"]["f1"], 4),
             "calibration_error": round(error, 4),
         }

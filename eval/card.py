@@ -135,16 +135,20 @@ def when() -> str:
 
 
 def training() -> str:
-    """How the default model was trained, as train.py noted it."""
+    """How the default model was trained, as train.py noted it: the last run first, before it those it went on from."""
     t = read(DEFAULT / "training.json")
     if not t:
         return ""
-    hours, cores = t["seconds"] / 3600, t["processes"] * t.get("threads", 1)
-    return (
-        f"This model: {t['epochs']} epochs over {t['windows']} windows, seed {t['seed']}, from {t['base']}, on "
-        f"{cores} cores ({t['device']}) in {hours:.1f} hours, {hours * cores:.1f} core hours; "
-        f"dev F1 {tables.percent(t['dev_f1'])}. Energy was not measured."
-    )
+    told = f"dev F1 {tables.percent(t['dev_f1'])}. Energy was not measured."
+    runs = []
+    while t:
+        hours, cores = t["seconds"] / 3600, t["processes"] * t.get("threads", 1)
+        runs.append(
+            f"{t['epochs']} epochs over {t['windows']} windows, seed {t['seed']}, learning rate {t['lr']}, from "
+            f"{t['base']}, on {cores} cores ({t['device']}) in {hours:.1f} hours, {hours * cores:.1f} core hours"
+        )
+        t = t.get("before") or {}
+    return f"This model: {'; before that '.join(runs)}; {told}"
 
 
 def model_index() -> str:

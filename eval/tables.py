@@ -72,7 +72,7 @@ def groups(split: str, result: Result) -> str:
             percent(group["issuer"]["accuracy"]),
         ]
         for name, group in result.items()
-        if name in ("real news", "composed local reports") or name.startswith("kind ")
+        if name.startswith(("real", "composed", "kind"))
     ]
     return table([f"{split} F1", "reports", *LABELS, "micro", "issuer"], rows)
 
