@@ -16,7 +16,7 @@ from duban.labels import MEETING
 
 _PLAIN_VERB = (
     "强调|指出|提出|表示|认为|叮嘱|嘱咐|嘱托|勉励|鼓励|写道|说道|谈到|说|拍板|提醒|敦促|呼吁|倡议|坦言|重申|"
-    "告诫|寄语|交代|请求|插话|追问|回应|直言|反问|吩咐|责成|(?<![邀申聘宴提敬恳])请"
+    "告诫|寄语|交代|请求|插话|追问|回应|直言|反问|吩咐|(?<![要须应])责成|(?<![邀申聘宴提敬恳])请"
 )
 _NOUN_VERB = "要求|明确|希望|号召|指示|批示|规定|建议|决定|讲"
 _NOUN = "讲话|发言|部署|安排|要求|意见|点评|讲评|总结|小结|回信|致信|贺信|贺电|指示|批示|希望|建议|措施|问题"
@@ -24,7 +24,8 @@ _NOUN = "讲话|发言|部署|安排|要求|意见|点评|讲评|总结|小结|�
 _SAYS = re.compile(
     rf"(?P<verb>{_PLAIN_VERB}|{_NOUN_VERB})(?=\s*(?:道|说)?(?:[,:“\s]|$|要|必须|务必|应|须|不得|严禁))"
     rf"|(?:作出?了?|提出?了?|发表|并|进行|就|对|讲|着重讲)[^,;:。!?\n]{{0,30}}(?:{_NOUN})(?=[,:。])"
-    r"|(?:讲[了评]|谈了|补充了)[^,;:。!?\n]{0,12}(?=[,:。])|(?:叮嘱|嘱咐|提醒|责成|吩咐)(?=[^,;:。!?\n]{2,30}[,:])"
+    r"|(?:讲[了评]|谈了|补充了)[^,;:。!?\n]{0,12}(?=[,:。])"
+    r"|(?:安排|部署|布置)了?[^,;:。!?\n]{0,12}工作(?=[:。]\s*(?:一|1|\(一|首先|第一))|(?:叮嘱|嘱咐|提醒|责成|吩咐)(?=[^,;:。!?\n]{2,30}[,:])"
     r"|(?P<colon>[^,;:。!?\n]{2,30}(?=:))"
     rf"|(?P<bare>{_PLAIN_VERB}|{_NOUN_VERB})"
 )
@@ -37,7 +38,7 @@ _REFERS = re.compile(
 #: Bodies and documents that speak as a meeting does.
 _BODY = re.compile(
     r"《[^》\n]{1,60}》|会议|大会|全会|例会|座谈会|推进会|常委会|论坛|峰会|宣言|声明|公报|通知|通报|通告|公告|(?<![条点项些])意见|方案|决定|决议|规划|"
-    r"纲要|报告|条例|办法|白皮书|倡议书|督察|[督巡检考][察查视导核]组|工作组|党中央|中央|国务院|[省市县区州盟镇乡局部]委|委(?=要求|强调|指出|提出|明确|表示)|政府|党组|党委|纪委|办公室|指挥部|委员会|"
+    r"纲要|报告|条例|办法|白皮书|倡议书|督察|[督巡检考][察查视导核]组|工作组|党中央|中央|国务院|[省市县区州盟镇乡局部]委|委(?=要求|强调|指出|提出|明确|表示)|政府|党组(?!织)|党委|纪委|办公室|指挥部|委员会|"
     r"协会|[\u4e00-\u9fff]会(?=:|要求|强调|指出|提出|明确|决定|号召)|(?<![干全内外大支])部(?![署分门长队])|[厅局](?!长)|省(?=要求)|"
     r"贺词|社论|(?:代表们?|委员们?|常委们|与会\w{0,6}|大家|使节)(?!的)"
 )
@@ -52,7 +53,7 @@ _PRONOUN = re.compile(
 #: What follows a name that is only referred to: 习近平总书记关于…的重要论述, 在副县长林鸿陪同下.
 _REFERRED = re.compile(
     r"(?:同志)?(?:等|的(?!讲话|讲评|点评|发言|总结|批示|回答|要求|带领|重要文章|署名文章)|关于|重要(?!讲话强调|文章)|系列|视察|考察.{0,12}讲话|陪同|委托"
-    r"|[对在](?!主持|总结)[^,。]{0,30}(?:精神|论述|指示批示))"
+    r"|[对在](?!主持|总结)(?:(?!希望|要求|强调|指出)[^,。]){0,30}(?:精神|论述|指示批示))"
 )
 _BEFORE_REFERRED = re.compile(
     r"(?:贯彻|学习|落实|按照|根据|受|代表|传达|遵循|牢记|同|与|和|向|领会|以|按|对|见|迎接|任命|免去|陪同的?|叮嘱|嘱咐|"
@@ -106,6 +107,7 @@ def turns(text: str, officials: Sequence[Placed], posts: Sequence[Placed], order
         if len(own) == 1:
             return [Turn(0, own[0].name)]  # a speech given whole, its speaker below the title
     starts = {o.start for o in orders}
+    ends = {o.end for o in officials}
     inside = {i for o in orders if o.span.label == "DIRECTIVE" for i in range(o.start, o.end)}
     reading = _Reading(text, officials, posts, inside)
     found = [Turn(notice.end(), MEETING) for notice in _NOTIFIES.finditer(text)]
@@ -113,7 +115,8 @@ def turns(text: str, officials: Sequence[Placed], posts: Sequence[Placed], order
     sentence_turn: tuple[int, str] = (-1, "")
     for said in _SAYS.finditer(text):
         end = said.end()
-        if end - 1 in inside or (said["bare"] and end not in starts):
+        told = said["bare"] in ("强调", "指出") and said.start() in ends and text[end : end + 1] not in ("的", "了")
+        if end - 1 in inside or (said["bare"] and end not in starts and not told):
             continue
         noun_like = (said["verb"] or said["bare"] or "") in _NOUN_VERB.split("|")
         if noun_like and _NAMED.search(text, max(0, said.start() - 3), said.start()):
