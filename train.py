@@ -7,12 +7,14 @@
     tensorboard --logdir runs                               # loss, learning rate and dev scores
 
 Interrupted, the same command goes on from the last epoch. Of the epochs of the second half the one with the best dev F1
-is kept, its scores are calibrated on dev, and it is saved to OUT/model, which `duban.load` and transformers read.
+is kept, its scores are calibrated on dev, and it is saved to OUT/model, which `duban.load` and transformers read. Where
+--model was trained by this program already, the mean of old and new weights is saved instead if it is better on dev.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import logging
 import os
@@ -163,6 +165,19 @@ def start(source: str | Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase,
     return model, tokenizer, Checkpoint.of(model.config.to_dict(), tokenizer.backend_tokenizer, specials, str(source))
 
 
+def load_half(source: str | Path) -> PreTrainedModel:
+    """A token classifier as half precision stores it, in float32."""
+    return AutoModelForTokenClassification.from_pretrained(source, dtype=torch.float16).float()
+
+
+def mean_of(model: PreTrainedModel, other: PreTrainedModel) -> PreTrainedModel:
+    """A model whose weights are the mean of theirs (Wortsman et al. 2022), as half precision stores it, in float32."""
+    mean = copy.deepcopy(model)
+    weights, others = mean.state_dict(), other.state_dict()
+    mean.load_state_dict({name: (weights[name] + others[name]) / 2 for name in weights})
+    return mean.half().float()
+
+
 def evaluate(tagger: Tagger, reports: list[Report]) -> dict[str, dict[str, float]]:
     """Strict scores of a tagger on reports."""
     documents = tagger.predict([report.text for report in reports])
@@ -271,9 +286,18 @@ def main() -> None:
         accelerator.wait_for_everyone()
 
     if accelerator.is_main_process:
+        noted = Path(args.model) / "training.json"  # there when the start was trained by this program too
+        before = json.loads(noted.read_text()) if noted.is_file() else None
         # Stored in half precision, which the calibration and the figures below already see.
-        best = AutoModelForTokenClassification.from_pretrained(args.out / "best", dtype=torch.float16)
-        tagger = Tagger(TorchRuntime(best.float(), checkpoint, str(accelerator.device)))
+        best = load_half(args.out / "best")
+        tagger = Tagger(TorchRuntime(best, checkpoint, str(accelerator.device)))
+        averaged = False
+        if before is not None:
+            # Trained on, a model forgets some of what it knew; the mean of the two often keeps both.
+            mean = mean_of(best, load_half(args.model))
+            other = Tagger(TorchRuntime(mean, checkpoint, str(accelerator.device)))
+            averaged = evaluate(other, dev)["micro avg"]["f1"] > evaluate(tagger, dev)["micro avg"]["f1"]
+            best, tagger = (mean, other) if averaged else (best, tagger)
         error = calibrate(tagger, dev)
         scores = evaluate(tagger, dev)
         best.config.calibration_temperature = tagger.temperature
@@ -283,8 +307,6 @@ def main() -> None:
             export(args.out / "model", calibrating(reports))  # so that it reads without torch
         except ValueError as why:
             print(f"no file for onnxruntime: {why}")
-        noted = Path(args.model) / "training.json"  # when the start was trained by this program too
-        before = json.loads(noted.read_text()) if noted.is_file() else None
         log = {
             "base": Path(args.model).name if Path(args.model).is_dir() else args.model,
             "epochs": args.epochs,
@@ -298,6 +320,7 @@ def main() -> None:
             "processes": accelerator.num_processes,
             "threads": torch.get_num_threads(),
             "seconds": round(state["seconds"]),
+            "averaged": averaged,
             "before": before,
             "dev_f1": round(scores["micro avg"]["f1"], 4),
             "calibration_error": round(error, 4),

@@ -143,9 +143,10 @@ def training() -> str:
     runs = []
     while t:
         hours, cores = t["seconds"] / 3600, t["processes"] * t.get("threads", 1)
+        start = f"{t['base']}, averaged with it" if t.get("averaged") else t["base"]
         runs.append(
-            f"{t['epochs']} epochs over {t['windows']} windows, seed {t['seed']}, learning rate {t['lr']}, from "
-            f"{t['base']}, on {cores} cores ({t['device']}) in {hours:.1f} hours, {hours * cores:.1f} core hours"
+            f"{t['epochs']} epochs over {t['windows']} windows, seed {t['seed']}, rate {t['lr']}, from {start}, "
+            f"on {cores} cores ({t['device']}) in {hours:.1f} hours, {hours * cores:.1f} core hours"
         )
         t = t.get("before") or {}
     return f"This model: {'; before that '.join(runs)}; {told}"

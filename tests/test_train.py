@@ -1,17 +1,19 @@
 """train.py as users call it, on a tiny model: it trains, resumes, and does the same on two processes."""
 
+import copy
 import json
 import os
 import subprocess
 import sys
 
 import pytest
+import torch
 from conftest import ROOT
 from safetensors.numpy import load_file
 from transformers import AutoModelForTokenClassification
 
 import duban
-from train import groups, rise_and_fall
+from train import groups, mean_of, rise_and_fall
 
 ENV = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
 
@@ -63,6 +65,30 @@ def test_a_killed_run_goes_on_and_ends_where_it_would_have(tmp_path, tiny_bert, 
     one, two = weights(tmp_path / "whole"), weights(tmp_path / "cut")
     assert max(abs(one[k].astype(float) - two[k]).max() for k in one) < 1e-3
     assert list((tmp_path / "cut" / "log").rglob("events.out.tfevents.*"))
+
+
+def test_a_model_trained_on_keeps_its_history_and_may_be_averaged(tmp_path, tiny_bert, small_data):
+    train(tmp_path / "first", tiny_bert, small_data, "--epochs", "2")
+    train(tmp_path / "second", tmp_path / "first" / "model", small_data, "--epochs", "1", "--seed", "2")
+    notes = [tmp_path / out / "model" / "training.json" for out in ("first", "second")]
+    first, second = (json.loads(path.read_text()) for path in notes)
+    assert first["before"] is None
+    assert not first["averaged"]
+    assert second["before"] == first
+    best, start = load_file(tmp_path / "second" / "best" / "model.safetensors"), weights(tmp_path / "first")
+    for name, kept in weights(tmp_path / "second").items():
+        expected = (best[name] + start[name]) / 2 if second["averaged"] else best[name]
+        assert abs(kept.astype(float) - expected).max() < 2e-3
+
+
+def test_the_mean_of_two_models(tiny_bert):
+    one = AutoModelForTokenClassification.from_pretrained(tiny_bert)
+    two = copy.deepcopy(one)
+    with torch.no_grad():
+        for parameter in two.parameters():
+            parameter += 1
+    found = mean_of(one, two).state_dict()
+    assert all(torch.allclose(found[name], value + 0.5, atol=2e-3) for name, value in one.named_parameters())
 
 
 def test_a_word_piece_tokenizer_works(tmp_path, tiny_bert, small_data):
