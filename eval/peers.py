@@ -5,7 +5,7 @@
 
 - rules: patterns (eval/rules.py)
 - crf: a linear-chain CRF over characters, one a layer (sklearn-crfsuite; features in `features`)
-- spacy: spaCy's entity recogniser over characters, one a layer, with vectors learned from these reports alone
+- spacy: spaCy's entity recogniser over characters, one a layer, 6 epochs, with vectors learned from these reports alone
 - lac: the person names that Baidu's LAC finds, against OFFICIAL; it is not trained here
 
 SpanMarker is not among them: its last release (1.8.1) needs transformers below 5. For crf: pip install sklearn-crfsuite
@@ -20,6 +20,7 @@ import json
 import logging
 import random
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -98,31 +99,36 @@ def crf(learned: Sequence[Report]) -> Reader:
     return read
 
 
-def spacy(learned: Sequence[Report], epochs: int = 12) -> Reader:
-    """spaCy's entity recogniser for each layer."""
+def recogniser(lines: Sequence[tuple[str, Spans]], labels: Sequence[str], epochs: int = 6) -> Any:
+    """spaCy's entity recogniser for some labels, trained."""
     import spacy as library
     from spacy.training import Example
     from spacy.util import minibatch
 
     random.seed(1)
+    nlp = library.blank("zh")  # one character, one token
+    nlp.add_pipe("ner")
+    examples = []
+    for line, spans in lines:
+        gold = nlp.make_doc(line)
+        chosen = [gold.char_span(a, b, label) for a, b, label in spans if label in labels]
+        gold.ents = [span for span in chosen if span is not None]
+        examples.append(Example(nlp.make_doc(line), gold))
+    optimizer = nlp.initialize(partial(list, examples))
+    for epoch in range(epochs):
+        random.shuffle(examples)
+        losses: dict[str, float] = {}
+        for batch in minibatch(examples, 32):
+            nlp.update(batch, sgd=optimizer, drop=0.2, losses=losses)
+        print(f"spacy {labels[0]} epoch {epoch + 1}/{epochs} loss {losses['ner']:,.0f}", flush=True)
+    return nlp
+
+
+def spacy(learned: Sequence[Report]) -> Reader:
+    """spaCy's entity recogniser for each layer, each trained in a process of its own."""
     lines = [line for report in learned for line in lines_of(report)]
-    models = []
-    for labels in (CLAUSE_LABELS, ENTITY_LABELS):
-        nlp = library.blank("zh")  # one character, one token
-        nlp.add_pipe("ner")
-        examples = []
-        for line, spans in lines:
-            doc = nlp.make_doc(line)
-            chosen = [doc.char_span(a, b, label) for a, b, label in spans if label in labels]
-            gold = nlp.make_doc(line)
-            gold.ents = [span for span in chosen if span is not None]
-            examples.append(Example(doc, gold))
-        optimizer = nlp.initialize(partial(list, examples))
-        for _ in track(range(epochs), "spacy"):
-            random.shuffle(examples)
-            for batch in minibatch(examples, 32):
-                nlp.update(batch, sgd=optimizer, drop=0.2)
-        models.append(nlp)
+    with ProcessPoolExecutor(len(LAYERS)) as pool:
+        models = list(pool.map(recogniser, [lines] * len(LAYERS), [CLAUSE_LABELS, ENTITY_LABELS]))
 
     def read(given: Sequence[str]) -> list[Spans]:
         docs = zip(*(nlp.pipe(given) for nlp in models))
