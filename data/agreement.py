@@ -12,12 +12,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from duban.corpus import records
+from duban.corpus import PLAIN, records
 from duban.labels import LABELS
 
 ROOT = Path(__file__).resolve().parent
-#: How the ids of those composed reports begin that are as plain as most pages.
-PLAIN = ("composed-h", "composed-i", "composed-j")
 Spans = dict[tuple[str, int, int, str], str | None]
 
 

@@ -27,15 +27,13 @@ from huggingface_hub import hf_hub_download
 
 from duban import __version__, corpus, hub
 from duban.checkpoint import DEFAULT
-from duban.corpus import COMPOSED, Report
+from duban.corpus import COMPOSED, PLAIN, Report
 from duban.distort import distort
 from duban.document import Document
 from duban.markup import Mark
 from duban.models import load
 from duban.scoring import calibration_error, micro_f1_interval, strict_scores
 
-#: How the ids of those composed reports begin that are as plain as most pages (data/README.md).
-PLAIN = ("composed-h", "composed-i", "composed-j")
 ROOT = Path(__file__).resolve().parent.parent
 Predict = Callable[[Sequence[str]], list[Document]]
 

@@ -29,6 +29,8 @@ FIELDS = ("id", "source", "sha256", "text", "date", "kind", "split", "annotator"
 #: What a report has besides its text and its spans.
 HEAD = ("id", "source", "date", "kind", "split", "annotator", "reviewer")
 COMPOSED = "composed"
+#: How the ids of those composed reports begin that are as plain as most pages (data/README.md).
+PLAIN = ("composed-h", "composed-i", "composed-j")
 KINDS = ("meeting", "inspection", "instruction", "other")
 SPLITS = ("train", "dev", "test")
 

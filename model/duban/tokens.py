@@ -28,7 +28,8 @@ _EDGE, _CLOSING = (
     for characters in (EDGE_PUNCTUATION, CLOSING_PUNCTUATION)
 )
 #: A term in quotation marks or the title of a document, but no speech: “满堂红”, not “要守住底线，确保安全”.
-_TERM = re.compile("|".join(rf"{a}[^{a}{b}，。；：！？,;:!?\s]{{1,24}}{b}" for a, b in ("“”", "‘’", '""', "《》")))
+_NO_TERM = re.escape("".join(sorted(EDGE_PUNCTUATION - {"、"})))
+_TERM = re.compile("|".join(rf"{a}[^{a}{b}{_NO_TERM}\s]{{1,24}}{b}" for a, b in ("“”", "‘’", '""', "《》")))
 
 
 @dataclass(frozen=True)
