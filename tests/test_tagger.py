@@ -223,6 +223,21 @@ def test_a_run_of_punctuation_costs_no_score(tagger):
     assert document.directives[0].text == "守住底线"
 
 
+@pytest.mark.parametrize(
+    ("order", "target"),
+    [
+        ("守住不发生规模性返贫的底线", "不发生规模性返贫"),
+        ("守住不发生规模性返贫底線", "不发生规模性返贫"),
+        ("守住不发生规模性返贫的目标", "不发生规模性返贫"),
+        ("确保按时保质完成年度检查任务", "年度检查任务"),
+        ("落实年初确定的目标任务", "年初确定的目标任务"),
+    ],
+)
+def test_a_target_is_the_end_without_what_reaches_it(tagger, order, target):
+    document = tagger.predict(f"县长王海强调，各乡镇要{order}，抓好春耕生产。")
+    assert [t.text for t in document.targets] == [target]
+
+
 def test_special_tokens_in_a_text_are_text(tagger):
     text = "［ＳＥＰ］县长王海强调，要[CLS]守住底线。"
     document = tagger.predict(text)

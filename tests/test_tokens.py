@@ -97,5 +97,12 @@ def test_a_term_goes_with_its_marks_but_a_speech_does_not(tokenizer, text, terms
     assert [word for word in words if word[0] in '“"《' and len(word) > 1] == terms
 
 
+def test_a_decimal_and_a_named_goal_are_words(tokenizer):
+    text = "覆盖66.9%，完成3.5万亩和全年目标任务。"
+    begins = np.flatnonzero(~tokenise(text, tokenizer).inner)
+    words = [text[a:b] for a, b in zip(begins, [*begins[1:], None])]
+    assert {"66.9%", "3.5", "目标任务"} <= set(words)
+
+
 def test_a_pictograph_is_an_edge(tokenizer):
     assert tokenise("📍9:00 王□☎□○二", tokenizer).edges.tolist() == [c in "📍: ☎" for c in "📍9:00 王□☎□○二"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import overload
@@ -17,6 +19,13 @@ from duban.tokens import Tokens, shares, tokenise, window_of, windows
 
 #: `stream` takes in texts until it has this many characters for each token of a batch.
 _AHEAD = 16
+#: What a TARGET leaves outside (data/annotations/DECISIONS.md, 36, 37, 91): before it the verb that reaches it, behind
+#: it 底线 and 的目标, unless it is named by who set it, as 年初确定的目标.
+_HEAD = re.compile(
+    "(?:(?:圆满|如期|按时|按期|按质|保质|保量|全面|顺利|超额|提前|高质量|高标准|努力|坚决)*[地的]?"
+    "(?:完成(?!率)|实现|达到|确保|做到|力争|争取|守住|夺取|打赢)|[把将让])+"
+)
+_TAIL = re.compile("的?底线$|的$|(?<!确定|制定|下达|提出)的目标$")
 
 
 class Tagger:
@@ -78,7 +87,7 @@ class Tagger:
         """Documents of texts, their tokens and their logits: (tokens, tags) each, as `logits` gives them."""
         for text, tokens, spans in zip(texts, tokenised, self._decode(tokenised, logits), strict=True):
             found = []
-            for span in spans:
+            for span in (_cut(span, tokens) for span in spans):
                 start, end = tokens.to_given(span.start, span.end)
                 found.append(Span(span.label, start, end, text[start:end], round(span.score, 4)))
             yield assemble(text, found, tokens.normalised)
@@ -142,6 +151,18 @@ class Tagger:
             for w, share in zip(its, shares(its), strict=True):
                 logits[w.start : w.end] += next(read) * share[:, None]
         return out
+
+
+def _cut(span: ScoredSpan, tokens: Tokens) -> ScoredSpan:
+    """A TARGET without what stays outside, as in 坚决守住〔不发生较大事故〕的底线; any other span as it is."""
+    if span.label != "TARGET":
+        return span
+    text, a, b = tokens.normalised.text, int(tokens.starts[span.start]), int(tokens.ends[span.end - 1])
+    head, tail = _HEAD.match(text, a, b), _TAIL.search(text, a, b)
+    start = bisect_left(tokens.starts, head.end()) if head else span.start
+    end = bisect_left(tokens.starts, tail.start()) if tail else span.end
+    whole = start < end and not tokens.edges[start] and not tokens.edges[end - 1]
+    return span._replace(start=start, end=end) if whole else span
 
 
 def _moved(spans: list[ScoredSpan], by: int) -> list[ScoredSpan]:

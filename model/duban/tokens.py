@@ -27,9 +27,11 @@ _EDGE, _CLOSING = (
     np.array([chr(i) in characters or chr(i).isspace() or is_pictograph(chr(i)) for i in range(_TABLE)])
     for characters in (EDGE_PUNCTUATION, CLOSING_PUNCTUATION)
 )
-#: A term in quotation marks or the title of a document, but no speech: “满堂红”, not “要守住底线，确保安全”.
+#: A term in quotation marks or the title of a document, but no speech: “满堂红”, not “要守住底线，确保安全”; a number
+#: with its decimals; 目标任务, which dictionaries take for two words.
 _NO_TERM = re.escape("".join(sorted(EDGE_PUNCTUATION - {"、"})))
-_TERM = re.compile("|".join(rf"{a}[^{a}{b}{_NO_TERM}\s]{{1,24}}{b}" for a, b in ("“”", "‘’", '""', "《》")))
+_QUOTED = [rf"{a}[^{a}{b}{_NO_TERM}\s]{{1,24}}{b}" for a, b in ("“”", "‘’", '""', "《》")]
+_TERM = re.compile("|".join([*_QUOTED, r"\d+\.\d+%?", "目标任务"]))
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,7 @@ class Tokens:
 
     @cached_property
     def inner(self) -> np.ndarray:
-        """(tokens,) bool: the token goes on with a word that began before it: one of jieba's dictionary, or a term that
-        stands in quotation marks, which belong to it as a pair."""
+        """(tokens,) bool: the token goes on with a word that began before it: of jieba's dictionary, or a `_TERM`."""
         import rjieba  # not above, since it reads its dictionary when it is imported
 
         words = rjieba.cut(self.normalised.text.encode("utf-8", "replace").decode("utf-8"), False)
