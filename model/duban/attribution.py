@@ -26,6 +26,7 @@ _LISTED = re.compile(r"(?:同志|[、 和及与])*")
 _BESIDE = re.compile(r"(?:同志|等| )*")
 #: Between neighbours of one list there is at most this much.
 _NEAR = 8
+_DOUBLE_SURNAMES = frozenset(["欧阳", "上官", "司马", "司徒", "诸葛", "皇甫", "尉迟", "公孙", "慕容", "夏侯", "令狐", "呼延", "端木", "独孤", "长孙", "宇文"])
 
 
 def assemble(text: str, spans: Sequence[Span], normalised: Normalised) -> Document:
@@ -102,8 +103,9 @@ def _addressee(text: str, directive: Placed, addressees: Sequence[Placed]) -> Sp
 
 def _in_full(mentions: Sequence[Placed]) -> list[Placed]:
     """The mentions, those of a surname alone (侯书记) by the full name where the report has but one that fits."""
-    names = {m.name for m in mentions if len(m.name) > 1}
-    full = {m.name: [name for name in names if name[0] == m.name] for m in mentions if len(m.name) == 1}
+    surnames = {m.name for m in mentions if len(m.name) == 1 or m.name in _DOUBLE_SURNAMES}
+    names = {m.name for m in mentions} - surnames
+    full = {surname: [name for name in names if name.startswith(surname)] for surname in surnames}
     return [m._replace(name=full[m.name][0]) if len(full.get(m.name, ())) == 1 else m for m in mentions]
 
 

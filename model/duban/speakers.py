@@ -22,15 +22,18 @@ _NOUN_VERB = "要求|明确|希望|号召|指示|批示|规定|建议|决定|讲
 _NOUN = "讲话|发言|部署|安排|要求|意见|点评|讲评|总结|小结|回信|致信|贺信|贺电|指示|批示|希望|建议|措施|问题"
 #: Where the word may be given: a verb that what is said follows, a noun after a verb of giving, a clause with a colon.
 _SAYS = re.compile(
-    rf"(?P<verb>{_PLAIN_VERB}|{_NOUN_VERB})(?=\s*(?:道|说)?(?:[,:“\s]|$|要|必须|务必|应|须|不得|严禁))"
+    rf"(?P<verb>{_PLAIN_VERB}|{_NOUN_VERB})(?=\s*(?:道|说)?(?:[,:“\s]|$|要|必须|务必|应|须|不得|严禁|第一|一是|一要))"
     rf"|(?:作出?了?|提出?了?|发表|并|进行|就|对|讲|着重讲)[^,;:。!?\n]{{0,30}}(?:{_NOUN})(?=[,:。])"
     r"|(?:讲[了评]|谈了|补充了)[^,;:。!?\n]{0,12}(?=[,:。])"
     r"|(?:安排|部署|布置)了?[^,;:。!?\n]{0,12}工作(?=[:。]\s*(?:一|1|\(一|首先|第一))|(?:叮嘱|嘱咐|提醒|责成|吩咐)(?=[^,;:。!?\n]{2,30}[,:])"
-    r"|(?P<colon>[^,;:。!?\n]{2,30}(?=:))"
+    r"|(?P<colon>(?!要求|希望|号召)[^,;:。!?\n]{2,30}(?=:))"
     rf"|(?P<bare>{_PLAIN_VERB}|{_NOUN_VERB})"
 )
 #: Before a word that is noun and verb alike: here it is a noun, and only names what was said.
-_NAMED = re.compile(r"(?:[的新总等及和]|重要|工作|决策|有关|相关|根本|基本|目标|任务|精神|标准|更高|战略|论述|讲话)$")
+_NAMED = re.compile(
+    r"(?:[的新总等及和]|重要|工作|决策|有关|相关|根本|基本|目标|任务|精神|标准|更高|战略|论述|讲话|"
+    r"(?:按照|根据|遵照)[^,;:。!?\n]*)$"
+)
 #: A clause that only refers to what was said before.
 _REFERS = re.compile(
     r"(?:并|要|认真|切实|坚决|全面|深入|始终)*(?:按照|根据|落实|贯彻|对照|遵照|围绕|依照|学习|传达|领会|牢记|结合|针对|听取)"
@@ -44,7 +47,7 @@ _BODY = re.compile(
 )
 #: In such a clause a body is what is talked about or gone to, not who speaks.
 _OBJECT = re.compile(
-    r"(?:就|对|围绕|针对|关于|向|在|到|来到|深入|察看|查看|听取|召开|主持|由|为|根据|审议|给|让|请|同|和|跟|代表|陪同)[^,;:。!?\n]*$"
+    r"(?:就|对|围绕|针对|关于|向|在|到|来到|深入|察看|查看|听取|召开|主持|由|为|根据|审议|给|让|请|同|和|跟|代表|陪同|组织|动员|引导)[^,;:。!?\n]*$"
 )
 _PRONOUN = re.compile(
     r"(?:随后|接着|同时|最后|会上|期间|对此|当即|为此|下面)?"
@@ -53,7 +56,7 @@ _PRONOUN = re.compile(
 #: What follows a name that is only referred to: 习近平总书记关于…的重要论述, 在副县长林鸿陪同下.
 _REFERRED = re.compile(
     r"(?:同志)?(?:等|的(?!讲话|讲评|点评|发言|总结|批示|回答|要求|带领|重要文章|署名文章)|关于|重要(?!讲话强调|文章)|系列|视察|考察.{0,12}讲话|陪同|委托"
-    r"|[对在](?!主持|总结)(?:(?!希望|要求|强调|指出)[^,。]){0,30}(?:精神|论述|指示批示))"
+    r"|[对在](?!主持|总结|讲话|发言|会上|报告中)(?:(?!希望|要求|强调|指出)[^,。]){0,30}(?:精神|论述|指示批示))"
 )
 _BEFORE_REFERRED = re.compile(
     r"(?:贯彻|学习|落实|按照|根据|受|代表|传达|遵循|牢记|同|与|和|向|领会|以|按|对|见|迎接|任命|免去|陪同的?|叮嘱|嘱咐|"
@@ -115,11 +118,12 @@ def turns(text: str, officials: Sequence[Placed], posts: Sequence[Placed], order
     sentence_turn: tuple[int, str] = (-1, "")
     for said in _SAYS.finditer(text):
         end = said.end()
-        told = said["bare"] in ("强调", "指出") and said.start() in ends and text[end : end + 1] not in ("的", "了")
+        told = said["bare"] in ("强调", "指出", "表示", "提出", "认为") and text[end : end + 1] not in ("的", "了")
+        told = told and (said.start() in ends or reading.clause(said.start()) == said.start())
         if end - 1 in inside or (said["bare"] and end not in starts and not told):
             continue
         noun_like = (said["verb"] or said["bare"] or "") in _NOUN_VERB.split("|")
-        if noun_like and _NAMED.search(text, max(0, said.start() - 3), said.start()):
+        if noun_like and _NAMED.search(text, max(0, said.start() - 12), said.start()):
             continue
         if _REFERS.match(text, reading.clause(end - 1), end - 1):
             continue
