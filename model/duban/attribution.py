@@ -26,7 +26,26 @@ _LISTED = re.compile(r"(?:同志|[、 和及与])*")
 _BESIDE = re.compile(r"(?:同志|等| )*")
 #: Between neighbours of one list there is at most this much.
 _NEAR = 8
-_DOUBLE_SURNAMES = frozenset(["欧阳", "上官", "司马", "司徒", "诸葛", "皇甫", "尉迟", "公孙", "慕容", "夏侯", "令狐", "呼延", "端木", "独孤", "长孙", "宇文"])
+_DOUBLE_SURNAMES = frozenset(
+    [
+        "欧阳",
+        "上官",
+        "司马",
+        "司徒",
+        "诸葛",
+        "皇甫",
+        "尉迟",
+        "公孙",
+        "慕容",
+        "夏侯",
+        "令狐",
+        "呼延",
+        "端木",
+        "独孤",
+        "长孙",
+        "宇文",
+    ]
+)
 
 
 def assemble(text: str, spans: Sequence[Span], normalised: Normalised) -> Document:
