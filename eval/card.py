@@ -193,7 +193,7 @@ REGIONS: dict[str, Callable[[], str]] = {
     "speed": measured("speed.json", "## Speed"),
     "corpora": measured("corpora.json", "### Many documents"),
     "encoders": trials("encoders"),
-    "trials": trials("ways of training", "data"),
+    "trials": trials("ways of training", "learning curve"),
     "model-index": model_index,
     "statistics": printed("data/statistics.py", "data/annotations"),
     "agreement": printed("data/agreement.py", "data/second"),

@@ -1,4 +1,4 @@
-"""Short training runs compared on dev: encoders, ways of training, shares of the data. Writes eval/trials.json.
+"""Short training runs compared on dev: encoders, ways of training, a learning curve. Writes eval/trials.json.
 
     python eval/trials.py                   # does what is not done yet, then prints the tables; interrupted, it goes on
     python eval/trials.py --seeds 1         # one run of each instead of three
@@ -92,7 +92,7 @@ RUNS: dict[str, dict[str, Trial]] = {
         "windows of 126": Trial(window=126),
         "twice": Trial(epochs=2),
     },
-    "data": {
+    "learning curve": {
         "360 reports, four times": Trial(reports=360, epochs=4),
         "720 reports, twice": Trial(reports=720, epochs=2),
         "1,440 reports, once": Trial(reports=1440),
