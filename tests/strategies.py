@@ -66,7 +66,7 @@ def reports(draw):
     between = st.text(
         st.one_of(st.sampled_from("，\r\n\u3000⟦⟫\\|# \t𠮷"), st.characters(exclude_categories=["Cs"])), max_size=6
     )
-    words = st.text("守住底线⟧⟪\\#|_𠮷😀%", min_size=1, max_size=4)
+    words = st.text("守住底线⟧⟪\\#|_𠮷😀%", min_size=1, max_size=4).filter(lambda w: "|" not in (w[0], w[-1]))
     text, marks = "", []
     for label in draw(st.lists(st.sampled_from((*ENTITY_LABELS, "DIRECTIVE")), max_size=6)):
         text += draw(between)

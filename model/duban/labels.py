@@ -17,7 +17,7 @@ LAYERS = (CLAUSE_LABELS, ENTITY_LABELS)
 #: The issuer of words that the text gives to a meeting, a body or a document.
 MEETING = "会议"
 #: A span never begins or ends with one of these or with white space (guidelines, preamble).
-EDGE_PUNCTUATION = frozenset("，。；：！？、,;:!?@|*#")
+EDGE_PUNCTUATION = frozenset("，。；：！？、,;:!?@|")
 #: Before one of these, white space or the end of its line a DIRECTIVE ends, and nowhere else (guidelines, DIRECTIVE).
 CLOSING_PUNCTUATION = EDGE_PUNCTUATION | frozenset(".…—”’\"'）)】］]』」")
 #: A span never contains one of these: what str.splitlines() takes for a line break.
