@@ -51,7 +51,7 @@ def test_one_character_is_one_token_and_lines_hold_no_break(tokenizer, text):
     assert list(tokens.starts) == list(range(len(read)))
     lines = [read[tokens.starts[a] : tokens.ends[b - 1]] for a, b in tokens.lines]
     assert lines == [line for line in read.split("\n") if line]
-    edges = [c in ",;:!?。、" or c.isspace() or c in "，；：！？" or is_pictograph(c) for c in read]
+    edges = [c in ",;:!?。、@|" or c.isspace() or c in "，；：！？" or is_pictograph(c) for c in read]
     assert list(tokens.edges) == edges
 
 
