@@ -66,6 +66,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--lr", type=float, default=3e-4)
     parser.add_argument("--layer-decay", type=float, default=1.0, help="the learning rate of a layer by that above it")
+    parser.add_argument("--top", type=int, help="train so many of the topmost layers and the classifier alone")
     parser.add_argument("--warmup", type=float, default=0.1, help="share of the steps")
     parser.add_argument(
         "--distorted", type=float, default=0.3, help="share of the reports that are distorted, anew each epoch"
@@ -236,7 +237,7 @@ def main() -> None:
     batch_size = args.batch_size // args.accumulate
     sampler = LengthGroupedSampler(batch_size, lengths=data.lengths, generator=order)  # little padding
     loader = DataLoader(data, batch_size, sampler=sampler, collate_fn=data.collate, drop_last=True)
-    optimizer = torch.optim.AdamW(groups(model, args.lr, args.layer_decay), weight_decay=0.01, fused=True)
+    optimizer = torch.optim.AdamW(groups(model, args.lr, args.layer_decay, args.top), weight_decay=0.01, fused=True)
     model, optimizer, loader = accelerator.prepare(model, optimizer, loader)
 
     state_file = args.out / "state.json"
@@ -314,6 +315,7 @@ def main() -> None:
             "windows": len(data),
             "batch_size": args.batch_size,
             "lr": args.lr,
+            "top": args.top,
             "seed": args.seed,
             "precision": args.precision,
             "device": str(accelerator.device),
@@ -333,16 +335,20 @@ def main() -> None:
     accelerator.end_training()
 
 
-def groups(model: PreTrainedModel, lr: float, decay: float) -> list[dict[str, Any]]:
+def groups(model: PreTrainedModel, lr: float, decay: float, trained: int | None = None) -> list[dict[str, Any]]:
     """The parameters by depth. The `peak` of their learning rate is `lr` at the top, `decay` times that a layer below.
 
-    As in ULMFiT (Howard and Ruder 2018).
+    As in ULMFiT (Howard and Ruder 2018). With `trained` all below so many of the topmost layers is frozen: it learns
+    little from a few more reports, and a new version of the model then differs from the old one in those layers alone.
     """
     top = model.config.num_hidden_layers + 1
     found: dict[int, list[torch.nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         layer = re.search(r"\.layer\.(\d+)\.", name)
         depth = int(layer[1]) + 1 if layer else 0 if "embeddings." in name else top
+        if trained is not None and depth < top - trained:
+            parameter.requires_grad_(False)
+            continue
         found.setdefault(depth, []).append(parameter)
     return [{"params": its, "peak": lr * decay ** (top - depth)} for depth, its in sorted(found.items())]
 

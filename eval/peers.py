@@ -8,7 +8,10 @@
 - spacy: spaCy's entity recogniser over characters, one a layer, 6 epochs, with vectors learned from these reports alone
 - lac: the person names that Baidu's LAC finds, against OFFICIAL; it is not trained here
 
-SpanMarker is not among them: its last release (1.8.1) needs transformers below 5. For crf: pip install sklearn-crfsuite
+SpanMarker is not among them: its last release (1.8.1) needs transformers below 5, and it lists all spans of a sentence
+up to the longest, which here is the whole of it. For crf: pip install sklearn-crfsuite. For lac, a source package of 2021:
+
+    pip install 'setuptools<81' wheel && pip install --no-build-isolation LAC==2.1.2 paddlepaddle==2.6.2
 
 All read normalised text (`duban.text`), and their spans are mapped back, so none suffers from what they cannot read.
 """
@@ -27,6 +30,7 @@ from typing import Any
 
 import rules
 from rich.progress import track
+from systems import load_lac
 
 from duban import corpus
 from duban.corpus import Report
@@ -139,9 +143,7 @@ def spacy(learned: Sequence[Report]) -> Reader:
 
 def lac(_: Sequence[Report]) -> Reader:
     """LAC's person names as OFFICIALs."""
-    from LAC import LAC
-
-    tagger = LAC(mode="lac")
+    tagger = load_lac()
 
     def read(given: Sequence[str]) -> list[Spans]:
         found = []
@@ -210,7 +212,8 @@ def main() -> None:
             else:
                 predicted = predict(read, part)
             scores = strict_scores([r.spans() for r in part], predicted, [len(r.text) for r in part])
-            rows.append(row(name, split, (len(learned) if read else None, len(part)), scores))
+            trained = len(learned) if name in ("crf", "spacy") else None
+            rows.append(row(name, split, (trained, len(part)), scores))
             print(" | ".join(rows[-1]), flush=True)
         found = {
             "columns": ["strict F1", "split", "trained on", "reports", *LABELS, "micro avg"],

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # for export.py
@@ -134,11 +134,19 @@ def spacy(folder: Path) -> Read:
     return lambda texts: list(nlp.pipe(texts))
 
 
-def lac(folder: Path) -> Read:
-    """Baidu's LAC."""
+def load_lac() -> Any:
+    """Baidu's LAC 2.1.2, of 2021, made to find what it calls `paddle.fluid` where paddle 2.6 has it."""
+    import paddle
+
+    sys.modules |= {"paddle.fluid": paddle.base, "paddle.fluid.core": paddle.base.core}
     from LAC import LAC
 
-    return LAC(mode="lac").run
+    return LAC(mode="lac")
+
+
+def lac(folder: Path) -> Read:
+    """Baidu's LAC."""
+    return cast(Read, load_lac().run)
 
 
 class System(NamedTuple):
@@ -176,11 +184,9 @@ def missing(name: str, folder: Path) -> str:
         return f"{folder} has no {ONNX}: make it with export.py"
     if SYSTEMS[name].numbers == "bfloat16" and not {"avx512_bf16", "amx_bf16"} & flags():
         return "the processor has no bfloat16"
-    needed = {"lac": "LAC", "spacy": "spacy", "openvino": "openvino", "openvino-int8": "openvino nncf"}
+    needed = {"lac": "LAC paddle", "spacy": "spacy", "openvino": "openvino", "openvino-int8": "openvino nncf"}
     absent = [package for package in needed.get(name, "transformers").split() if not find_spec(package)]
-    if not absent:
-        return ""
-    return f"{' and '.join(absent)} not installed" + (", and cannot be on Python 3.11" if name == "lac" else "")
+    return f"{' and '.join(absent)} not installed" if absent else ""
 
 
 _read: Read

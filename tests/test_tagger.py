@@ -12,8 +12,10 @@ from strategies import HARD, PIECES
 
 import duban
 from duban.checkpoint import DEFAULT
+from duban.decode import ScoredSpan
 from duban.document import Document
 from duban.labels import EDGE_PUNCTUATION, LABELS, LINE_BREAKS, TAGS
+from duban.tagger import joined
 from duban.text import normalise
 from duban.tokens import tokenise
 
@@ -231,11 +233,21 @@ def test_a_run_of_punctuation_costs_no_score(tagger):
         ("守住不发生规模性返贫的目标", "不发生规模性返贫"),
         ("确保按时保质完成年度检查任务", "年度检查任务"),
         ("落实年初确定的目标任务", "年初确定的目标任务"),
+        ("确保全面完成和超额完成今年的各项目标任务", "今年的各项目标任务"),
     ],
 )
 def test_a_target_is_the_end_without_what_reaches_it(tagger, order, target):
     document = tagger.predict(f"县长王海强调，各乡镇要{order}，抓好春耕生产。")
     assert [t.text for t in document.targets] == [target]
+
+
+def test_a_list_of_one_kind_is_one_span(tagger):
+    """The model may see two spans where the guidelines have one, as in 临安、建德等3个区、县."""
+    text = "临安、建德、淳安等3个区、县要守住底线，王海、陈立出席。"
+    tokens = tokenise(text, tagger.tokenizer)
+    spans = [ScoredSpan(*s) for s in ((0, 2, "ADDRESSEE", 0.9), (3, 14, "ADDRESSEE", 0.5), (20, 22, "OFFICIAL", 1.0))]
+    spans.append(ScoredSpan(23, 25, "OFFICIAL", 1.0))
+    assert joined(spans, tokens) == [ScoredSpan(0, 14, "ADDRESSEE", 0.5), *spans[2:]]
 
 
 def test_special_tokens_in_a_text_are_text(tagger):

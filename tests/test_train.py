@@ -81,6 +81,14 @@ def test_a_model_trained_on_keeps_its_history_and_may_be_averaged(tmp_path, tiny
         assert abs(kept.astype(float) - expected).max() < 2e-3
 
 
+def test_layers_below_the_topmost_stay_as_they_are(tmp_path, tiny_bert, small_data):
+    train(tmp_path / "first", tiny_bert, small_data, "--epochs", "1")
+    train(tmp_path / "second", tmp_path / "first" / "model", small_data, "--epochs", "2", "--top", "0")
+    first, second = weights(tmp_path / "first"), load_file(tmp_path / "second" / "best" / "model.safetensors")
+    changed = {name for name in first if (first[name] != second[name].astype(first[name].dtype)).any()}
+    assert changed == {"classifier.weight", "classifier.bias"}
+
+
 def test_the_mean_of_two_models(tiny_bert):
     one = AutoModelForTokenClassification.from_pretrained(tiny_bert)
     two = copy.deepcopy(one)

@@ -36,7 +36,7 @@ _NAMED = re.compile(
 )
 #: A clause that only refers to what was said before.
 _REFERS = re.compile(
-    r"(?:并|要|认真|切实|坚决|全面|深入|始终)*(?:按照|根据|落实|贯彻|对照|遵照|围绕|依照|学习|传达|领会|牢记|结合|针对|听取)"
+    r"(?:及|以及|并|要|认真|切实|坚决|全面|深入|始终)*(?:按照|根据|落实|贯彻|对照|遵照|围绕|依照|学习|传达|领会|牢记|结合|针对|听取)"
 )
 #: Bodies and documents that speak as a meeting does.
 _BODY = re.compile(

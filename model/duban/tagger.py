@@ -23,9 +23,11 @@ _AHEAD = 16
 #: it 底线 and 的目标, unless it is named by who set it, as 年初确定的目标.
 _HEAD = re.compile(
     "(?:(?:圆满|如期|按时|按期|按质|保质|保量|全面|顺利|超额|提前|高质量|高标准|努力|坚决)*[地的]?"
-    "(?:完成(?!率)|实现|达到|确保|做到|力争|争取|守住|夺取|打赢)|[把将让])+"
+    "(?:完成(?!率)|实现|达到|确保|做到|力争|争取|守住|夺取|打赢)[和并]?|[把将让])+"
 )
 _TAIL = re.compile("的?底线$|的$|(?<!确定|制定|下达|提出)的目标$")
+#: Labels of which several in a list are one span; each name in a list is one by itself.
+_LISTED = ("POST", "ADDRESSEE", "TARGET")
 
 
 class Tagger:
@@ -87,7 +89,7 @@ class Tagger:
         """Documents of texts, their tokens and their logits: (tokens, tags) each, as `logits` gives them."""
         for text, tokens, spans in zip(texts, tokenised, self._decode(tokenised, logits), strict=True):
             found = []
-            for span in (_cut(span, tokens) for span in spans):
+            for span in joined([_cut(span, tokens) for span in spans], tokens):
                 start, end = tokens.to_given(span.start, span.end)
                 found.append(Span(span.label, start, end, text[start:end], round(span.score, 4)))
             yield assemble(text, found, tokens.normalised)
@@ -163,6 +165,23 @@ def _cut(span: ScoredSpan, tokens: Tokens) -> ScoredSpan:
     end = bisect_left(tokens.starts, tail.start()) if tail else span.end
     whole = start < end and not tokens.edges[start] and not tokens.edges[end - 1]
     return span._replace(start=start, end=end) if whole else span
+
+
+def joined(spans: list[ScoredSpan], tokens: Tokens) -> list[ScoredSpan]:
+    """The spans, with those of one label between which a 、 or 和 stands alone made one, as the guidelines have it."""
+    text = tokens.normalised.text
+    found: list[ScoredSpan] = []
+    last: dict[str, int] = {}  # where in `found` the last span of each label is
+    for span in spans:
+        i = last.get(span.label, -1)
+        if span.label in _LISTED and i >= 0:
+            between = text[tokens.ends[found[i].end - 1] : tokens.starts[span.start]]
+            if between in ("、", "和", "及", "以及"):
+                found[i] = found[i]._replace(end=span.end, score=min(found[i].score, span.score))
+                continue
+        last[span.label] = len(found)
+        found.append(span)
+    return found
 
 
 def _moved(spans: list[ScoredSpan], by: int) -> list[ScoredSpan]:

@@ -28,10 +28,13 @@ _EDGE, _CLOSING = (
     for characters in (EDGE_PUNCTUATION, CLOSING_PUNCTUATION)
 )
 #: A term in quotation marks or the title of a document, but no speech: “满堂红”, not “要守住底线，确保安全”; a number
-#: with its decimals; 目标任务, which dictionaries take for two words.
+#: with its decimals; words that dictionaries take for two.
 _NO_TERM = re.escape("".join(sorted(EDGE_PUNCTUATION - {"、"})))
 _QUOTED = [rf"{a}[^{a}{b}{_NO_TERM}\s]{{1,24}}{b}" for a, b in ("“”", "‘’", '""', "《》")]
-_TERM = re.compile("|".join([*_QUOTED, r"\d+\.\d+%?", "目标任务"]))
+_TERM = re.compile("|".join([*_QUOTED, r"\d+\.\d+%?", "目标任务", "总(?:会计|经济|工程|规划|农艺|审计|统计)师"]))
+#: What stands in brackets or quotation marks within a clause, which a comma there does not end (guidelines, DIRECTIVE):
+#: 做到“有事必到，无事不扰”. After punctuation, or a word that gives or orders, it is a speech with clauses of its own.
+_HELD = re.compile(r"(?<![\s,;:。!?—”说道出调求称要须应从])(?<![^做达]到)“[^“”;。!?\n]{1,60}”|\([^();。!?\n]{1,60}\)")
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,10 @@ class Tokens:
     @cached_property
     def closes(self) -> np.ndarray:
         """(tokens,) bool: a clause may end before this token."""
-        return _CLOSING[self._codes[self.starts]]
+        held = np.zeros(len(self.normalised.text) + 1, dtype=bool)
+        for inside in _HELD.finditer(self.normalised.text):
+            held[inside.start() + 1 : inside.end() - 1] = True
+        return _CLOSING[self._codes[self.starts]] & ~held[self.starts]
 
     @cached_property
     def inner(self) -> np.ndarray:
@@ -64,8 +70,10 @@ class Tokens:
         words = rjieba.cut(self.normalised.text.encode("utf-8", "replace").decode("utf-8"), False)
         begins = np.zeros(len(self.normalised.text) + 1, dtype=bool)
         begins[np.cumsum([0, *map(len, words)])] = True
-        for term in _TERM.finditer(self.normalised.text):
-            begins[term.start() + 1 : term.end()] = False
+        for pattern in (_TERM, _HELD):
+            for term in pattern.finditer(self.normalised.text):
+                begins[term.start()] = begins[term.end()] = True
+                begins[term.start() + 1 : term.end()] = False
         return ~begins[self.starts]
 
     @cached_property
