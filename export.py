@@ -36,8 +36,8 @@ ROOT = Path(__file__).resolve().parent
 TOP = 63
 #: How far SmoothQuant goes from even weights (0) to even activations (1); chosen on dev.
 SMOOTHING = 0.85
-#: Reports that the ranges of the activations are taken from, and how far apart they are where there are enough: the same
-#: ones when a corpus grows at its end, so that layers which were not trained on stay as they are here too.
+#: Reports that the ranges of the activations are taken from, and how far apart they are where there are enough: the
+#: same ones when a corpus grows at its end, so that layers that were not trained on stay as they are here too.
 CALIBRATING, APART = 32, 33
 #: The domain of onnxruntime's operators, and the versions of those and of ONNX's that are used.
 MICROSOFT = "com.microsoft"

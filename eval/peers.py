@@ -9,7 +9,7 @@
 - lac: the person names that Baidu's LAC finds, against OFFICIAL; it is not trained here
 
 SpanMarker is not among them: its last release (1.8.1) needs transformers below 5, and it lists all spans of a sentence
-up to the longest, which here is the whole of it. For crf: pip install sklearn-crfsuite. For lac, a source package of 2021:
+up to the longest, which here is the whole of it. For crf: pip install sklearn-crfsuite. For lac:
 
     pip install 'setuptools<81' wheel && pip install --no-build-isolation LAC==2.1.2 paddlepaddle==2.6.2
 
