@@ -144,8 +144,9 @@ def training() -> str:
     while t:
         hours, cores = t["seconds"] / 3600, t["processes"] * t.get("threads", 1)
         start = f"{t['base']}, averaged with it" if t.get("averaged") else t["base"]
+        part = f" of the {t['top']} topmost layers and the classifier" if t.get("top") is not None else ""
         runs.append(
-            f"{t['epochs']} epochs over {t['windows']} windows, seed {t['seed']}, rate {t['lr']}, from {start}, "
+            f"{t['epochs']} epochs{part} over {t['windows']} windows, seed {t['seed']}, rate {t['lr']}, from {start}, "
             f"on {cores} cores ({t['device']}) in {hours:.1f} hours, {hours * cores:.1f} core hours"
         )
         t = t.get("before") or {}

@@ -15,7 +15,7 @@ from duban.document import Directive, Document, Official, Span, Target
 from duban.models import default, load
 from duban.tagger import Tagger
 
-__version__ = "0.6.0"
+__version__ = "0.7.0"
 __all__ = ["Directive", "Document", "Official", "Span", "Tagger", "Target", "load", "predict"]
 
 
