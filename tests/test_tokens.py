@@ -113,6 +113,12 @@ def test_a_comma_within_a_clause_does_not_end_it_but_one_in_a_speech_does(tokeni
     assert [i for i in closes if text[i] in "，。："] == ends
 
 
+def test_a_space_left_by_mark_up_ends_no_clause_but_one_in_a_headline_does(tokenizer):
+    text = "县委部署防汛 强调守住底线\n孙志强调，要加快 工程建设，守住底线 （记者 李文）"
+    closes = tokenise(text, tokenizer).closes
+    assert [i for i, c in enumerate(text) if c == " " and closes[i]] == [6, 32]
+
+
 def test_decimals_and_some_terms_are_words(tokenizer):
     text = "刘总会计师说，覆盖66.9%，完成3.5万亩和全年目标任务。"
     begins = np.flatnonzero(~tokenise(text, tokenizer).inner)

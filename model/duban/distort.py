@@ -66,6 +66,7 @@ def distort(text: str, marks: Sequence[Mark], rng: random.Random) -> tuple[str, 
     # Converted character by character, as such mirrors do (干勁 and 云縣, not 幹勁 and 雲縣, where a phrase decides).
     glyphs = [_one(_traditional().convert(c), c) for c in text] if traditional else list(text)
     glossed = set(rng.sample(sorted(set(text)), k=len(set(text)) // 8)) if glosses else set()
+    inside = {i for m in marks if m.label in ("DIRECTIVE", "TARGET") for i in range(m.start + 1, m.end)}
     edges = {edge for mark in marks for edge in (mark.start, mark.end - 1)}
     out: list[str] = []
     where: list[tuple[int, int]] = []
@@ -86,6 +87,8 @@ def distort(text: str, marks: Sequence[Mark], rng: random.Random) -> tuple[str, 
         if blanks and char in "，。；：、" and rng.random() < 0.2:
             before = rng.choice(("", *_SPACES[4:6]))
             glyph += rng.choice(_SPACES)
+        elif blanks and i in inside and char.isalpha() and text[i - 1].isalpha() and rng.random() < 0.01:
+            before = " "  # where mark-up stood; it ends no clause
         out.append(before + glyph + after)
         where.append((at + len(before), at + len(before + glyph + after)))
         at += len(out[-1])

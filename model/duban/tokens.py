@@ -35,6 +35,9 @@ _TERM = re.compile("|".join([*_QUOTED, r"\d+\.\d+%?", "目标任务", "总(?:会
 #: What stands in brackets or quotation marks within a clause, which a comma there does not end (guidelines, DIRECTIVE):
 #: 做到“有事必到，无事不扰”. After punctuation, or a word that gives or orders, it is a speech with clauses of its own.
 _HELD = re.compile(r"(?<![\s,;:。!?—”说道出调求称要须应从])(?<![^做达]到)“[^“”;。!?\n]{1,60}”|\([^();。!?\n]{1,60}\)")
+#: A lone space that mark-up left within a clause ends none, once its line has a mark: before it a headline may stand.
+_LINE, _MARK = re.compile(r"[^\n]+"), re.compile("[,;:。]")
+_STRAY = re.compile(r"(?<=[\u4e00-\u9fff”]) (?=[\u4e00-\u9fff“])")
 
 
 @dataclass(frozen=True)
@@ -57,9 +60,13 @@ class Tokens:
     @cached_property
     def closes(self) -> np.ndarray:
         """(tokens,) bool: a clause may end before this token."""
-        held = np.zeros(len(self.normalised.text) + 1, dtype=bool)
-        for inside in _HELD.finditer(self.normalised.text):
+        text = self.normalised.text
+        held = np.zeros(len(text) + 1, dtype=bool)
+        for inside in _HELD.finditer(text):
             held[inside.start() + 1 : inside.end() - 1] = True
+        for line in _LINE.finditer(text):
+            if mark := _MARK.search(text, line.start(), line.end()):
+                held[[space.start() for space in _STRAY.finditer(text, mark.end(), line.end())]] = True
         return _CLOSING[self._codes[self.starts]] & ~held[self.starts]
 
     @cached_property
