@@ -30,7 +30,7 @@ FIELDS = ("id", "source", "sha256", "text", "date", "kind", "split", "annotator"
 HEAD = ("id", "source", "date", "kind", "split", "annotator", "reviewer")
 COMPOSED = "composed"
 #: How the ids of those composed reports begin that are as plain as most pages (data/README.md).
-PLAIN = ("composed-h", "composed-i", "composed-j", "composed-k", "composed-m", "composed-q", "composed-r")
+PLAIN = ("composed-h", "composed-i", "composed-j", "composed-k", "composed-m", "composed-q", "composed-r", "composed-s")
 KINDS = ("meeting", "inspection", "instruction", "other")
 SPLITS = ("train", "dev", "test")
 
