@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from duban.decode import _OF_WORDS, _SPLIT, Line, decode_lines
-from duban.labels import SEPARATE, TAGS, decode
+from duban.decode import _SPLIT, Line, decode_lines
+from duban.labels import PHRASES, SEPARATE, TAGS, decode
 
 
 def oracle(logits, edge, closes, inner):
@@ -30,7 +30,7 @@ def oracle(logits, edge, closes, inner):
             continue
         weight = float(np.prod([p[i, tag] for i, tag in enumerate(path)]))
         split = np.flatnonzero(inner[1:]) + 1
-        ends = [i for start, end, label in spans if label in _OF_WORDS for i in (start, end)]
+        ends = [i for start, end, label in spans if label in PHRASES for i in (start, end)]
         weight *= math.exp(-_SPLIT * sum(ends.count(i) for i in split))
         total += weight
         best = max(best, (weight, spans))

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from duban.labels import LABELS, LAYERS, SEPARATE, TAGS, layer_of, split
+from duban.labels import LABELS, LAYERS, PHRASES, SEPARATE, TAGS, layer_of, split
 
 #: Tags of the lattice by layer: (layers, tags) of 'O', 'B-…', 'I-…'.
 _COLUMNS = np.array([[split(tag)[layer] for tag in TAGS] for layer in range(len(LAYERS))])
@@ -27,9 +27,8 @@ _LABEL = np.array([[LABELS.index(tag[2:]) if tag != "O" else -1 for tag in colum
 _FLOOR = 1e-9
 #: What clamping takes from the logits of all other tags.
 _NEVER = 60.0
-#: Spans that consist of words. Names do not, and a DIRECTIVE begins after a word of its own kind (要, 必须).
-_OF_WORDS = ("POST", "ADDRESSEE", "TARGET")
-#: What an edge of theirs inside a word takes from a path's log-probability; chosen on dev.
+#: What an edge of a phrase inside a word takes from a path's log-probability; chosen on dev. Names do not consist of
+#: words, and a DIRECTIVE begins after a word of its own kind (要, 必须).
 _SPLIT = 5.0
 
 
@@ -39,7 +38,7 @@ def _weights(after_edge: bool, inside_clause: bool, inside_word: bool) -> np.nda
     Args:
         after_edge: the first tag's token is an edge character; a span that holds it must go on.
         inside_clause: a clause cannot end between the two; a DIRECTIVE must go on.
-        inside_word: the two are of one word; an edge between them of a span of `_OF_WORDS` costs `_SPLIT`.
+        inside_word: the two are of one word; an edge between them of one of PHRASES costs `_SPLIT`.
     """
     matrix = np.ones((len(TAGS), len(TAGS)))
     for column in _COLUMNS:
@@ -51,7 +50,7 @@ def _weights(after_edge: bool, inside_clause: bool, inside_word: bool) -> np.nda
                 if touches or ((tag[0] == "I" or must) and not goes_on):
                     matrix[i, j] = 0
                 elif inside_word and not goes_on:
-                    matrix[i, j] *= np.exp(-_SPLIT * ((before[2:] in _OF_WORDS) + (tag[2:] in _OF_WORDS)))
+                    matrix[i, j] *= np.exp(-_SPLIT * ((before[2:] in PHRASES) + (tag[2:] in PHRASES)))
     return matrix
 
 

@@ -56,8 +56,10 @@ def split(tag: str) -> tuple[str, str]:
     return clause, entity
 
 
+#: Labels whose spans are phrases: they consist of words, and several in a list are one span. Names are neither.
+PHRASES = ("POST", "ADDRESSEE", "TARGET")
 #: Labels whose spans never touch: something always stands between two of them. Names in a list may.
-SEPARATE = ("DIRECTIVE", "POST", "ADDRESSEE", "TARGET")
+SEPARATE = ("DIRECTIVE", *PHRASES)
 
 #: All pairs that can occur. Only a TARGET may begin before a clause and go on into it (its deadline is often a clause
 #: of its own: 到2027年，覆盖率达到90%), so for the other labels the pair of B-DIRECTIVE with I- is left out.

@@ -14,6 +14,7 @@ from duban import names
 from duban.attribution import assemble
 from duban.decode import Lattice, Line, ScoredSpan, clamp
 from duban.document import Document, Span
+from duban.labels import PHRASES
 from duban.runtime import Runtime
 from duban.tokens import Tokens, shares, tokenise, window_of, windows
 
@@ -26,8 +27,6 @@ _HEAD = re.compile(
     "(?:完成(?!率)|实现|达到|确保|做到|力争|争取|守住|夺取|打赢)[和并]?|[把将让])+"
 )
 _TAIL = re.compile("的?底线$|的$|(?<!确定|制定|下达|提出)的目标$")
-#: Labels of which several in a list are one span; each name in a list is one by itself.
-_LISTED = ("POST", "ADDRESSEE", "TARGET")
 
 
 class Tagger:
@@ -174,7 +173,7 @@ def joined(spans: list[ScoredSpan], tokens: Tokens) -> list[ScoredSpan]:
     last: dict[str, int] = {}  # where in `found` the last span of each label is
     for span in spans:
         i = last.get(span.label, -1)
-        if span.label in _LISTED and i >= 0:
+        if span.label in PHRASES and i >= 0:
             between = text[tokens.ends[found[i].end - 1] : tokens.starts[span.start]]
             if between in ("、", "和", "及", "以及"):
                 found[i] = found[i]._replace(end=span.end, score=min(found[i].score, span.score))

@@ -36,7 +36,7 @@ _TERM = re.compile("|".join([*_QUOTED, r"\d+\.\d+%?", "目标任务", "总(?:会
 #: 做到“有事必到，无事不扰”. After punctuation, or a word that gives or orders, it is a speech with clauses of its own.
 _HELD = re.compile(r"(?<![\s,;:。!?—”说道出调求称要须应从])(?<![^做达]到)“[^“”;。!?\n]{1,60}”|\([^();。!?\n]{1,60}\)")
 #: A lone space that mark-up left within a clause ends none, once its line has a mark: before it a headline may stand.
-_LINE, _MARK = re.compile(r"[^\n]+"), re.compile("[,;:。]")
+_MARK = re.compile("[,;:。]")
 _STRAY = re.compile(r"(?<=[\u4e00-\u9fff”]) (?=[\u4e00-\u9fff“])")
 
 
@@ -62,31 +62,40 @@ class Tokens:
         """(tokens,) bool: a clause may end before this token."""
         text = self.normalised.text
         held = np.zeros(len(text) + 1, dtype=bool)
-        for inside in _HELD.finditer(text):
-            held[inside.start() + 1 : inside.end() - 1] = True
-        for line in _LINE.finditer(text):
-            if mark := _MARK.search(text, line.start(), line.end()):
-                held[[space.start() for space in _STRAY.finditer(text, mark.end(), line.end())]] = True
+        for start, end in self._held:
+            held[start + 1 : end - 1] = True
+        for first, last in self.lines:
+            end = int(self.ends[last - 1])
+            if mark := _MARK.search(text, int(self.starts[first]), end):
+                held[[space.start() for space in _STRAY.finditer(text, mark.end(), end)]] = True
         return _CLOSING[self._codes[self.starts]] & ~held[self.starts]
 
     @cached_property
     def inner(self) -> np.ndarray:
-        """(tokens,) bool: the token goes on with a word that began before it: of jieba's dictionary, or a `_TERM`."""
+        """(tokens,) bool: the token goes on with a word that began before it.
+
+        Words are those of jieba's dictionary, a `_TERM`, and what brackets or quotation marks hold.
+        """
         import rjieba  # not above, since it reads its dictionary when it is imported
 
         words = rjieba.cut(self.normalised.text.encode("utf-8", "replace").decode("utf-8"), False)
         begins = np.zeros(len(self.normalised.text) + 1, dtype=bool)
         begins[np.cumsum([0, *map(len, words)])] = True
-        for pattern in (_TERM, _HELD):
-            for term in pattern.finditer(self.normalised.text):
-                begins[term.start()] = begins[term.end()] = True
-                begins[term.start() + 1 : term.end()] = False
+        terms = [term.span() for term in _TERM.finditer(self.normalised.text)]
+        for start, end in (*terms, *self._held):
+            begins[start] = begins[end] = True
+            begins[start + 1 : end] = False
         return ~begins[self.starts]
 
     @cached_property
     def breaks(self) -> np.ndarray:
         """The tokens, rising, that come next after punctuation or white space: where a clause or a line begins."""
         return np.flatnonzero(self.edges[:-1] & ~self.edges[1:]) + 1
+
+    @cached_property
+    def _held(self) -> list[tuple[int, int]]:
+        """The ranges of characters of what brackets or quotation marks hold within a clause, with these."""
+        return [held.span() for held in _HELD.finditer(self.normalised.text)]
 
     @cached_property
     def _codes(self) -> np.ndarray:
